@@ -1,0 +1,5 @@
+/** Placeholder. */
+@NullMarked
+package dev.fathom.bench;
+
+import org.jspecify.annotations.NullMarked;

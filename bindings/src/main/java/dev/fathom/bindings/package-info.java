@@ -1,0 +1,5 @@
+/** Placeholder. */
+@NullMarked
+package dev.fathom.bindings;
+
+import org.jspecify.annotations.NullMarked;

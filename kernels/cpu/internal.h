@@ -1,0 +1,112 @@
+/*
+ * What the families share: errors, the context with its thread pool and scratch memory, and the table
+ * of kernels that each instruction set fills in.
+ *
+ * A family's file has three parts: static kernels on vectors (simd.h), FN(...) functions that run one
+ * operator, and, compiled once (#ifdef FATHOM_ENTRY), the exported functions that check arguments and
+ * dispatch through fathom_context.ops.
+ */
+#ifndef FATHOM_INTERNAL_H
+#define FATHOM_INTERNAL_H
+
+#include <stddef.h>
+
+#include "../include/fathom.h"
+
+/* ---- errors ---- */
+
+/* Sets this thread's last error, printf style, and returns status. */
+fathom_status fathom_fail(fathom_status status, const char* format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* In an exported function: if the condition does not hold, fail with "operator: text". */
+#define FATHOM_CHECK(condition, ...)                                             \
+  do {                                                                           \
+    if (!(condition)) return fathom_fail(FATHOM_INVALID_ARGUMENT, __VA_ARGS__);  \
+  } while (0)
+
+/* ---- threads ---- */
+
+typedef struct fathom_pool fathom_pool;
+/* One piece of work. thread is 0 for the caller, below the number of threads for all. */
+typedef void (*fathom_task)(void* argument, int64_t index, int32_t thread);
+
+fathom_pool* fathom_pool_create(int32_t threads);
+void fathom_pool_destroy(fathom_pool* pool);
+/* Runs task for every index in [0,count), handed out one by one in rising order, and waits for all. */
+void fathom_pool_run(fathom_pool* pool, int64_t count, fathom_task task, void* argument);
+
+/* ---- context ---- */
+
+/* One row per operator; argument checks are done before. */
+typedef struct {
+  const char* name;
+  int64_t (*linear_packed_size)(int64_t out, int64_t in);
+  void (*linear_pack)(fathom_context*, int64_t out, int64_t in, const float* weight, float* packed);
+  fathom_status (*linear)(fathom_context*, const fathom_linear_args*);
+  fathom_status (*swiglu)(fathom_context*, const fathom_swiglu_args*);
+  fathom_status (*attention)(fathom_context*, const fathom_attention_args*);
+  fathom_status (*layer_norm)(fathom_context*, const fathom_layer_norm_args*);
+  int64_t (*patch_embed_packed_size)(int64_t channels, int64_t patch);
+  fathom_status (*patch_embed_pack)(fathom_context*, int64_t channels, int64_t patch,
+                                    const float* weight, float* packed);
+  fathom_status (*patch_embed)(fathom_context*, const fathom_patch_embed_args*);
+  int64_t (*conv2d_packed_size)(int64_t out, int64_t in, int64_t kernel, int64_t stride,
+                                int64_t algorithm);
+  fathom_status (*conv2d_pack)(fathom_context*, int64_t out, int64_t in, int64_t kernel,
+                               int64_t stride, int64_t algorithm, const float* weight,
+                               float* packed);
+  fathom_status (*conv2d)(fathom_context*, const fathom_conv2d_args*);
+  int64_t (*conv_transpose2d_packed_size)(int64_t in, int64_t out, int64_t kernel);
+  fathom_status (*conv_transpose2d_pack)(fathom_context*, int64_t in, int64_t out, int64_t kernel,
+                                         const float* weight, float* packed);
+  fathom_status (*conv_transpose2d)(fathom_context*, const fathom_conv_transpose2d_args*);
+  fathom_status (*resize_bilinear)(fathom_context*, const fathom_resize_bilinear_args*);
+  fathom_status (*resize_bicubic)(fathom_context*, const fathom_resize_bicubic_args*);
+  fathom_status (*preprocess)(fathom_context*, const fathom_preprocess_args*);
+} fathom_ops;
+
+extern const fathom_ops fathom_portable_ops;
+#ifdef __x86_64__
+extern const fathom_ops fathom_avx2_ops;
+extern const fathom_ops fathom_avx512_ops;
+#endif
+
+struct fathom_context {
+  int32_t threads;
+  int32_t isa;
+  const fathom_ops* ops;
+  fathom_pool* pool;
+  void* lock; /* pthread_mutex_t */
+  char* scratch;
+  size_t scratch_bytes;
+  size_t shared_bytes;
+  size_t thread_bytes;
+};
+
+/*
+ * Inside an operator: makes room for `shared` bytes common to all threads and `per_thread` bytes for
+ * each, 64-byte aligned. What was there before is gone. Call it once, before the first parallel part.
+ */
+fathom_status fathom_reserve(fathom_context* context, size_t shared, size_t per_thread);
+void* fathom_shared(fathom_context* context);
+void* fathom_local(fathom_context* context, int32_t thread);
+
+/* Exported functions hold the lock while the operator runs. */
+void fathom_enter(fathom_context* context);
+void fathom_leave(fathom_context* context);
+
+/* Runs one operator through the table: FATHOM_DISPATCH(context, linear, args). */
+#define FATHOM_DISPATCH(context, operator, ...)                                       \
+  do {                                                                                \
+    fathom_enter(context);                                                            \
+    fathom_status status_ = (context)->ops->operator((context), __VA_ARGS__);         \
+    fathom_leave(context);                                                            \
+    return status_;                                                                   \
+  } while (0)
+
+static inline int64_t fathom_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t fathom_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t fathom_max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * One source, several instruction sets: every operator family is compiled once per set with
+ * FATHOM_ISA_LEVEL defined (1 portable, 2 AVX2 + FMA, 3 AVX-512) and written with the compiler's
+ * vector extensions on `vf`, W floats wide. FN(x) gives each copy its own name.
+ */
+#ifndef FATHOM_SIMD_H
+#define FATHOM_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef FATHOM_ISA_LEVEL
+#error "compile with -DFATHOM_ISA_LEVEL=1, 2 or 3"
+#endif
+
+/* W: floats in a vector. MR x NR: the GEMM register tile, NR = 2 W. */
+#if FATHOM_ISA_LEVEL == 3
+#include <immintrin.h>
+#define FATHOM_ISA_SUFFIX avx512
+#define W 16
+#define MR 14
+#elif FATHOM_ISA_LEVEL == 2
+#include <immintrin.h>
+#define FATHOM_ISA_SUFFIX avx2
+#define W 8
+#define MR 6
+#else
+#define FATHOM_ISA_SUFFIX portable
+#define W 4
+#define MR 6
+#endif
+#define NR (2 * W)
+
+#define FATHOM_CONCAT3(a, b, c) a##b##_##c
+#define FATHOM_CONCAT2(a, b, c) FATHOM_CONCAT3(a, b, c)
+#define FN(name) FATHOM_CONCAT2(fathom_, FATHOM_ISA_SUFFIX, name)
+
+#define FATHOM_INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vf __attribute__((vector_size(4 * W)));
+typedef int32_t vi __attribute__((vector_size(4 * W)));
+/* The same at any address. */
+typedef float vf_any __attribute__((vector_size(4 * W), aligned(4), may_alias));
+
+FATHOM_INLINE vf v_load(const float* p) { return *(const vf_any*)p; }
+FATHOM_INLINE void v_store(float* p, vf v) { *(vf_any*)p = v; }
+FATHOM_INLINE vf v_set(float x) { return x - (vf){0}; }
+FATHOM_INLINE vi v_seti(int32_t x) { return x - (vi){0}; }
+
+/* The first n < W floats; the others are 0 and are not touched in memory. */
+FATHOM_INLINE vf v_load_part(const float* p, int64_t n) {
+#if FATHOM_ISA_LEVEL == 3
+  return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+  vf v = {0};
+  memcpy(&v, p, (size_t)n * sizeof(float));
+  return v;
+#endif
+}
+FATHOM_INLINE void v_store_part(float* p, vf v, int64_t n) {
+#if FATHOM_ISA_LEVEL == 3
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+  memcpy(p, &v, (size_t)n * sizeof(float));
+#endif
+}
+
+/* mask lanes are all ones or all zeros, as vector comparisons give them. */
+FATHOM_INLINE vf v_select(vi mask, vf yes, vf no) {
+  return (vf)(((vi)yes & mask) | ((vi)no & ~mask));
+}
+FATHOM_INLINE vf v_max(vf a, vf b) {
+#if FATHOM_ISA_LEVEL == 3
+  return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif FATHOM_ISA_LEVEL == 2
+  return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return v_select(a > b, a, b);
+#endif
+}
+FATHOM_INLINE vf v_min(vf a, vf b) {
+#if FATHOM_ISA_LEVEL == 3
+  return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif FATHOM_ISA_LEVEL == 2
+  return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+  return v_select(a < b, a, b);
+#endif
+}
+/* NaN stays NaN, as in torch's relu: the second operand is returned when one is NaN. */
+FATHOM_INLINE vf v_relu(vf a) { return v_max(v_set(0.0f), a); }
+FATHOM_INLINE vf v_abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
+
+FATHOM_INLINE float v_sum(vf v) {
+#if FATHOM_ISA_LEVEL == 3
+  return _mm512_reduce_add_ps((__m512)v);
+#else
+  float s = 0;
+  for (int i = 0; i < W; i++) s += v[i];
+  return s;
+#endif
+}
+FATHOM_INLINE float v_max_lane(vf v) {
+#if FATHOM_ISA_LEVEL == 3
+  return _mm512_reduce_max_ps((__m512)v);
+#else
+  float m = v[0];
+  for (int i = 1; i < W; i++) m = v[i] > m ? v[i] : m;
+  return m;
+#endif
+}
+
+/*
+ * exp(x), relative error below 2e-7 on [-87, 88]; 0 below that and +inf above. Cody-Waite reduction to
+ * |r| <= ln 2 / 2, then the degree-6 polynomial of Cephes' expf.
+ */
+FATHOM_INLINE vf v_exp(vf x) {
+  const vf low = v_set(-87.33654f), high = v_set(88.72283f);
+  vi underflow = x < low;
+  vi overflow = x > high;
+  x = v_min(v_max(x, low), high);
+  const vf magic = v_set(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+  vf shifted = x * 1.44269504088896341f + magic;
+  vf n = shifted - magic;
+  vf r = x - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  vf p = v_set(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + (r + 1.0f);
+#if FATHOM_ISA_LEVEL == 3
+  vf y = (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+  /* 2^n in two steps: n reaches 128. */
+  vi k = (vi)shifted - (vi)magic;
+  vi half = k >> 1;
+  vf y = p * (vf)((half + 127) << 23) * (vf)((k - half + 127) << 23);
+#endif
+  y = v_select(underflow, v_set(0.0f), y);
+  return v_select(overflow, v_set(INFINITY), y);
+}
+
+#endif

@@ -1,0 +1,295 @@
+/*
+ * Fathom's CPU kernels: the operators of Depth Anything in float32.
+ *
+ * Letters used in shapes: B batch, T tokens, C channels, H height, W width, D head dimension.
+ * Tokens are [B,T,C], maps [B,H,W,C] (channels last), both row-major and contiguous unless a stride
+ * is given. Sizes and strides count elements, never bytes. Pointers need the alignment of a float.
+ *
+ * Every function that can fail returns a fathom_status; fathom_last_error() then has a text that
+ * names the operator and the sizes. Nothing here exits, aborts or prints.
+ *
+ * Results are identical from run to run and for any number of threads; they differ in rounding
+ * between instruction sets.
+ */
+#ifndef FATHOM_H
+#define FATHOM_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FATHOM_API __attribute__((visibility("default")))
+
+/* Raised when a struct or a function below changes its layout or meaning. */
+#define FATHOM_ABI_VERSION 1
+
+typedef int32_t fathom_status;
+enum {
+  FATHOM_OK = 0,
+  FATHOM_INVALID_ARGUMENT = 1,
+  FATHOM_OUT_OF_MEMORY = 2,
+  FATHOM_UNSUPPORTED = 3
+};
+
+/* Instruction sets, in rising order. AUTO takes the best that the machine has. */
+enum {
+  FATHOM_ISA_AUTO = 0,
+  FATHOM_ISA_PORTABLE = 1, /* the compiler's vector extensions: SSE2, NEON, ... */
+  FATHOM_ISA_AVX2 = 2,     /* AVX2 + FMA */
+  FATHOM_ISA_AVX512 = 3    /* AVX-512 F, DQ, BW, VL */
+};
+
+/* What an epilogue applies to a sum. GELU is the exact one, x * (1 + erf(x / sqrt 2)) / 2. */
+enum {
+  FATHOM_ACTIVATION_NONE = 0,
+  FATHOM_ACTIVATION_RELU = 1,
+  FATHOM_ACTIVATION_GELU = 2,
+  FATHOM_ACTIVATION_SIGMOID = 3
+};
+
+/* How a 3x3 convolution is computed; chosen when its weights are packed. */
+enum {
+  FATHOM_CONV_AUTO = 0,
+  FATHOM_CONV_DIRECT = 1,  /* implicit GEMM, any kernel and stride */
+  FATHOM_CONV_WINOGRAD = 2 /* 3x3, stride 1 */
+};
+
+/* ---- library ---- */
+
+FATHOM_API int32_t fathom_abi_version(void);
+/* The project's version, as in pom.xml. Static storage. */
+FATHOM_API const char* fathom_version(void);
+/* The text of this thread's last failure, "" before the first. Valid until the next failure. */
+FATHOM_API const char* fathom_last_error(void);
+/* The best instruction set of this machine, one of FATHOM_ISA_*. */
+FATHOM_API int32_t fathom_best_isa(void);
+/* "portable", "avx2" or "avx512"; "unknown" otherwise. Static storage. */
+FATHOM_API const char* fathom_isa_name(int32_t isa);
+/* CPU model and the features that dispatch looks at, for people. Static storage. */
+FATHOM_API const char* fathom_cpu_description(void);
+
+/* ---- context: a thread pool, an instruction set and scratch memory ---- */
+
+/*
+ * One operator runs in a context at a time: concurrent callers are serialised by a lock inside.
+ * Packed weights belong to the context's instruction set, not to the context.
+ */
+typedef struct fathom_context fathom_context;
+
+/* threads: 1..1024, the caller's included. Fails with UNSUPPORTED when the machine lacks the isa. */
+FATHOM_API fathom_status fathom_context_create(int32_t threads, int32_t isa,
+                                               fathom_context** context);
+/* NULL is allowed. Waits for an operator that is running. */
+FATHOM_API void fathom_context_destroy(fathom_context* context);
+FATHOM_API int32_t fathom_context_threads(const fathom_context* context);
+FATHOM_API int32_t fathom_context_isa(const fathom_context* context);
+/* Bytes of scratch memory that the context holds now. */
+FATHOM_API int64_t fathom_context_scratch_bytes(const fathom_context* context);
+/* Gives the scratch memory back to the system; the next operator takes what it needs again. */
+FATHOM_API void fathom_context_trim(fathom_context* context);
+
+/* ---- linear ---- */
+
+/* Floats that a packed weight [out,in] takes. */
+FATHOM_API int64_t fathom_linear_packed_size(const fathom_context* context, int64_t out, int64_t in);
+/* weight [out,in] -> packed, for fathom_linear in contexts of the same isa. */
+FATHOM_API fathom_status fathom_linear_pack(fathom_context* context, int64_t out, int64_t in,
+                                            const float* weight, float* packed);
+
+/*
+ * y = residual + scale * activation(x weight^T + bias); parts whose pointer is NULL are left out.
+ * y may be residual (in place); it must not overlap x.
+ */
+typedef struct {
+  int64_t rows, in, out;
+  const float* x;        /* [rows,in], row r at x + r * x_stride */
+  int64_t x_stride;      /* >= in */
+  const float* packed;   /* fathom_linear_pack */
+  const float* bias;     /* [out] or NULL */
+  int64_t activation;    /* FATHOM_ACTIVATION_*, SIGMOID excepted */
+  const float* scale;    /* [out], LayerScale's gamma, or NULL */
+  const float* residual; /* [rows,out] or NULL */
+  float* y;              /* [rows,out] */
+} fathom_linear_args;
+FATHOM_API fathom_status fathom_linear(fathom_context* context, const fathom_linear_args* args);
+
+/* SwiGLU (the giant's MLP): y = silu(x[:, :C]) * x[:, C:], x [rows,2C], y [rows,C]. */
+typedef struct {
+  int64_t rows, channels; /* C */
+  const float* x;         /* [rows,2C] */
+  float* y;               /* [rows,C] */
+} fathom_swiglu_args;
+FATHOM_API fathom_status fathom_swiglu(fathom_context* context, const fathom_swiglu_args* args);
+
+/* ---- attention ---- */
+
+/* out = softmax(scale * q k^T) v per head. The score matrix is never stored. */
+typedef struct {
+  int64_t batch, tokens, heads, head_dim;
+  const float* qkv;      /* [B,T,3,heads,D] */
+  float scale;           /* D^-1/2 for the published networks */
+  float reserved;        /* 0 */
+  float* out;            /* [B,T,heads*D] */
+  float* log_sum_exp;    /* [B,heads,T], natural logarithm of the row sums of exp(scale * q k^T), or NULL */
+} fathom_attention_args;
+FATHOM_API fathom_status fathom_attention(fathom_context* context, const fathom_attention_args* args);
+
+/* ---- norm ---- */
+
+/*
+ * y = (x - mean) / sqrt(variance + eps) * weight + bias over the last dimension. The batch stride of
+ * x lets a leading row (the class token) be left out: x points at the first row wanted.
+ */
+typedef struct {
+  int64_t batch, rows, channels;
+  const float* x;         /* [B,rows,C], batch b at x + b * x_batch_stride */
+  int64_t x_batch_stride; /* >= rows * C */
+  const float* weight;    /* [C] */
+  const float* bias;      /* [C] */
+  float eps;
+  float reserved;         /* 0 */
+  float* y;               /* [B,rows,C] */
+  float* mean;            /* [B,rows] or NULL */
+  float* rstd;            /* [B,rows], 1 / sqrt(variance + eps), or NULL */
+} fathom_layer_norm_args;
+FATHOM_API fathom_status fathom_layer_norm(fathom_context* context,
+                                           const fathom_layer_norm_args* args);
+
+/* ---- patch embedding ---- */
+
+/* Floats that a packed patch weight [C,3,P,P] takes. */
+FATHOM_API int64_t fathom_patch_embed_packed_size(const fathom_context* context, int64_t channels,
+                                                  int64_t patch);
+/* weight [C,3,P,P] as in the checkpoints -> packed. */
+FATHOM_API fathom_status fathom_patch_embed_pack(fathom_context* context, int64_t channels,
+                                                 int64_t patch, const float* weight, float* packed);
+/*
+ * tokens[:,0] = cls + position[0]; tokens[:,1+i] = patch_i weight^T + bias + position[1+i], patches
+ * in row-major order. Without cls, tokens has no row for it and position [H/P*W/P,C] none either.
+ */
+typedef struct {
+  int64_t batch, height, width; /* multiples of P */
+  int64_t patch, channels;      /* P, C */
+  const float* image;           /* [B,H,W,3], normalised */
+  const float* packed;          /* fathom_patch_embed_pack */
+  const float* bias;            /* [C] or NULL */
+  const float* cls;             /* [C] or NULL */
+  const float* position;        /* [1 + H/P*W/P,C] or NULL */
+  float* tokens;                /* [B,1 + H/P*W/P,C] */
+} fathom_patch_embed_args;
+FATHOM_API fathom_status fathom_patch_embed(fathom_context* context,
+                                            const fathom_patch_embed_args* args);
+
+/* ---- convolution ---- */
+
+/* Floats that a packed weight [out,in,k,k] takes; kernel 1 or 3, stride 1 or 2. */
+FATHOM_API int64_t fathom_conv2d_packed_size(const fathom_context* context, int64_t out, int64_t in,
+                                             int64_t kernel, int64_t stride, int64_t algorithm);
+/* weight [out,in,k,k] as in the checkpoints -> packed. AUTO depends on these arguments alone. */
+FATHOM_API fathom_status fathom_conv2d_pack(fathom_context* context, int64_t out, int64_t in,
+                                            int64_t kernel, int64_t stride, int64_t algorithm,
+                                            const float* weight, float* packed);
+/*
+ * y = activation(conv(relu?(resize?(x))) + bias) + residual + residual2, zero padding (k-1)/2, output
+ * ceil(H/stride) x ceil(W/stride). Parts whose pointer is NULL are left out. y may be residual or
+ * residual2 (in place); it must not overlap x.
+ *
+ * With source_height > 0, x is [B,source_height,source_width,in] and is resized (bilinear,
+ * align_corners) to H x W as it is read, so that the large map is never stored.
+ *
+ * With project_weight, the channels are then reduced to one, which is all that is stored:
+ * y [B,OH,OW] = project_scale * project_activation(sum_c project_weight[c] * above[c] + project_bias).
+ */
+typedef struct {
+  int64_t batch, height, width, in, out;
+  int64_t kernel, stride;       /* 1 or 3; 1 or 2 */
+  int64_t algorithm;            /* as given to fathom_conv2d_pack */
+  const float* x;               /* [B,H,W,in] */
+  int64_t source_height, source_width; /* 0, 0: x is not resized */
+  int64_t relu_input;           /* 1: ReLU as x is read */
+  const float* packed;          /* fathom_conv2d_pack */
+  const float* bias;            /* [out] or NULL */
+  int64_t activation;           /* FATHOM_ACTIVATION_NONE or RELU */
+  const float* residual;        /* [B,OH,OW,out] or NULL */
+  const float* residual2;       /* [B,OH,OW,out] or NULL */
+  const float* project_weight;  /* [out] or NULL */
+  float project_bias;
+  float project_scale;
+  int64_t project_activation;   /* FATHOM_ACTIVATION_NONE, RELU or SIGMOID */
+  float* y;                     /* [B,OH,OW,out], or [B,OH,OW] with project_weight */
+} fathom_conv2d_args;
+FATHOM_API fathom_status fathom_conv2d(fathom_context* context, const fathom_conv2d_args* args);
+
+/* Floats that a packed weight [in,out,k,k] of a transposed convolution (kernel = stride) takes. */
+FATHOM_API int64_t fathom_conv_transpose2d_packed_size(const fathom_context* context, int64_t in,
+                                                       int64_t out, int64_t kernel);
+/* weight [in,out,k,k] as in the checkpoints -> packed. */
+FATHOM_API fathom_status fathom_conv_transpose2d_pack(fathom_context* context, int64_t in,
+                                                      int64_t out, int64_t kernel,
+                                                      const float* weight, float* packed);
+/* y[b, k*h + i, k*w + j, :] = x[b,h,w,:] weight[:,:,i,j] + bias. */
+typedef struct {
+  int64_t batch, height, width, in, out;
+  int64_t kernel;      /* k, also the stride; 2 or 4 */
+  const float* x;      /* [B,H,W,in] */
+  const float* packed; /* fathom_conv_transpose2d_pack */
+  const float* bias;   /* [out] or NULL */
+  float* y;            /* [B,kH,kW,out] */
+} fathom_conv_transpose2d_args;
+FATHOM_API fathom_status fathom_conv_transpose2d(fathom_context* context,
+                                                 const fathom_conv_transpose2d_args* args);
+
+/* ---- resample ---- */
+
+/*
+ * Bilinear. align_corners 1: source = o * (H-1)/(OH-1); 0: source = (o + 1/2) * H/OH - 1/2, clamped
+ * at 0, as torch.nn.functional.interpolate does.
+ */
+typedef struct {
+  int64_t batch, height, width, channels;
+  int64_t out_height, out_width;
+  int64_t align_corners; /* 0 or 1 */
+  const float* x;        /* [B,H,W,C] */
+  const float* add;      /* [B,OH,OW,C], added to the result, or NULL */
+  float* y;              /* [B,OH,OW,C]; may be add */
+} fathom_resize_bilinear_args;
+FATHOM_API fathom_status fathom_resize_bilinear(fathom_context* context,
+                                                const fathom_resize_bilinear_args* args);
+
+/*
+ * Bicubic, A = -0.75, no antialiasing, edges clamped; source = (o + 1/2) * step - 1/2. A step of
+ * H/OH is OpenCV's INTER_CUBIC and torch's align_corners=False; DINOv2's position table gives its own.
+ */
+typedef struct {
+  int64_t batch, height, width, channels;
+  int64_t out_height, out_width;
+  double step_y, step_x;
+  const float* x; /* [B,H,W,C] */
+  float* y;       /* [B,OH,OW,C] */
+} fathom_resize_bicubic_args;
+FATHOM_API fathom_status fathom_resize_bicubic(fathom_context* context,
+                                               const fathom_resize_bicubic_args* args);
+
+/*
+ * A picture to the network's input: (bicubic(pixels) / 255 - mean) / std, bicubic as above with steps
+ * height/out_height and width/out_width. Channel c of a pixel p is at pixels[p * pixel_stride + c].
+ */
+typedef struct {
+  int64_t height, width;
+  int64_t out_height, out_width;
+  const uint8_t* pixels; /* [height,width,>=3], red first; row r at pixels + r * row_stride */
+  int64_t row_stride;    /* bytes */
+  int64_t pixel_stride;  /* bytes, 3 or 4 */
+  float mean[3];
+  float std[3];
+  float* y;              /* [out_height,out_width,3] */
+} fathom_preprocess_args;
+FATHOM_API fathom_status fathom_preprocess(fathom_context* context, const fathom_preprocess_args* args);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

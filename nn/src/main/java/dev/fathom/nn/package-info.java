@@ -1,0 +1,5 @@
+/** Placeholder. */
+@NullMarked
+package dev.fathom.nn;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** Placeholder. */
+@NullMarked
+package dev.fathom.training;
+
+import org.jspecify.annotations.NullMarked;
