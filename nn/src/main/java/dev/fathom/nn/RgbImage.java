@@ -7,17 +7,22 @@ import java.awt.image.BufferedImage;
 import java.awt.image.DataBufferByte;
 import java.awt.image.PixelInterleavedSampleModel;
 
-/**
- * An 8-bit colour picture in sRGB: what the network reads.
- *
- * @param width pixels, at least 1
- * @param height pixels, at least 1
- * @param rgb red, green and blue of each pixel, row by row; {@code width * height * 3} bytes, not
- *     copied
- */
-public record RgbImage(int width, int height, byte[] rgb) {
+/** An 8-bit colour picture in sRGB: what the network reads. */
+public final class RgbImage {
 
-  public RgbImage {
+  private final int width;
+  private final int height;
+  private final byte[] rgb;
+
+  /**
+   * A picture over an array, which is not copied.
+   *
+   * @param width pixels, at least 1
+   * @param height pixels, at least 1
+   * @param rgb red, green and blue of each pixel, row by row; {@code width * height * 3} bytes
+   * @throws IllegalArgumentException if the sizes do not fit
+   */
+  public RgbImage(int width, int height, byte[] rgb) {
     if (width < 1 || height < 1) {
       throw new IllegalArgumentException("a picture of " + width + " x " + height + " pixels");
     }
@@ -26,6 +31,24 @@ public record RgbImage(int width, int height, byte[] rgb) {
       throw new IllegalArgumentException(
           width + " x " + height + " pixels need " + bytes + " bytes, not " + rgb.length);
     }
+    this.width = width;
+    this.height = height;
+    this.rgb = rgb;
+  }
+
+  /** Pixels in a row. */
+  public int width() {
+    return width;
+  }
+
+  /** Rows. */
+  public int height() {
+    return height;
+  }
+
+  /** Red, green and blue of each pixel, row by row; the picture's own array. */
+  public byte[] rgb() {
+    return rgb;
   }
 
   /**
