@@ -18,6 +18,10 @@ check-tools:
 test: check-tools
 	@mvn -B verify
 
+# Whether the generated Java agrees with kernels/include/fathom.h; needs jextract, says so without it.
+bindings:
+	@scripts/generate-bindings --check
+
 format: check-tools
 	@$(MAVEN) spotless:apply
 
