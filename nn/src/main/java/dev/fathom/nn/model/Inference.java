@@ -48,7 +48,7 @@ public final class Inference {
    */
   public <R> R run(long[] shape, Consumer<Tensor> fill, Function<Tensor, R> read) {
     MemoryPlan plan =
-        plans.computeIfAbsent(Arrays.stream(shape).boxed().toList(), unused -> plan(shape));
+        plans.computeIfAbsent(Arrays.stream(shape).boxed().toList(), _ -> plan(shape));
     Memory planned = plan.replay(block(plan.bytes()));
     Tensor image = planned.allocate(shape);
     fill.accept(image);
@@ -64,7 +64,7 @@ public final class Inference {
   private MemoryPlan plan(long[] shape) {
     MemoryPlan.Recorder recorder = new MemoryPlan.Recorder();
     Tensor image = recorder.allocate(shape);
-    Tensor unused = network.forward(new Pass(new ShapesOnly(), recorder), image);
+    var _ = network.forward(new Pass(new ShapesOnly(), recorder), image);
     return recorder.plan();
   }
 

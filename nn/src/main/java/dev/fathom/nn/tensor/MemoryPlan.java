@@ -5,7 +5,6 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 
 /**
  * Where each tensor of a computation lies in one block, known before it runs.
@@ -55,7 +54,7 @@ public final class MemoryPlan {
   /** Notes allocations and releases; its tensors have no memory. */
   public static final class Recorder implements Memory {
     private final List<Life> lives = new ArrayList<>();
-    private final Map<Tensor, Life> live = new IdentityHashMap<>();
+    private final IdentityHashMap<Tensor, Life> live = new IdentityHashMap<>();
     private int step;
 
     @Override

@@ -4,7 +4,6 @@ import dev.fathom.bindings.generated.FathomNative;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.IdentityHashMap;
-import java.util.Map;
 
 /**
  * Tensors that each own a block from the native allocator, aligned to 64 bytes. What was not
@@ -12,7 +11,7 @@ import java.util.Map;
  */
 public final class NativeMemory implements Memory, AutoCloseable {
 
-  private final Map<Tensor, MemorySegment> live = new IdentityHashMap<>();
+  private final IdentityHashMap<Tensor, MemorySegment> live = new IdentityHashMap<>();
   private final Arena arena = Arena.ofShared();
   private long bytes;
   private long peakBytes;
