@@ -110,7 +110,7 @@ class GeneratedBindingsTest {
   void everyStructFitsTheReusedArguments() throws ReflectiveOperationException {
     for (String struct : header.structs().keySet()) {
       GroupLayout layout = layout(struct);
-      assertEquals(layout.byteSize(), Native.arguments(layout).byteSize());
+      assertTrue(Native.arguments(layout).byteSize() >= layout.byteSize(), struct);
     }
   }
 
