@@ -1,1 +1,429 @@
+/*
+ * Multi-head attention, out = softmax(scale * q k^T) v, without ever storing the score matrix.
+ *
+ * 1. pack: keys of every head become panels [D][NR] (NR keys, transposed) and values panels
+ *    [T][NR] (NR channels), so that both products stream their right-hand side.
+ * 2. attend: a task is a block of query rows of one head, MR rows at a time against a tile of keys
+ *    whose panels stay in the level 2 cache. A register tile of scores goes through exp2 before it
+ *    leaves the registers; the probabilities (MR x tile, level 1) then multiply the values.
+ *
+ * The softmax is online: each row keeps a reference m, an earlier score of about its maximum, and
+ * sums exp2(s - m). Only when a score exceeds m by LIMIT is m raised and what the row has summed
+ * rescaled, so m need not be the exact maximum: the quotient is the same. scale * log2(e) is
+ * multiplied into q, which turns exp into exp2.
+ *
+ * A row's result depends on its own query, its head's keys and values and nothing else: not on the
+ * number of threads, the size of the batch or its neighbours.
+ */
 #include "internal.h"
+
+#include "gemm.h"
+
+#define TILE 256            /* keys in a tile; fewer when the head is wide */
+#define P_STRIDE (TILE + 16) /* off a power of two: MR rows share no cache sets */
+#define SLICE 64            /* channels of a query row that lie next to each other */
+#define BLOCK_ROWS 112      /* query rows in a task, about */
+#define GROUP_BYTES (32 << 20) /* packed keys and values held at a time, unless one head has more */
+#define LIMIT 10.0f         /* a row's terms stay below 2^LIMIT */
+
+typedef struct {
+  const fathom_attention_args* args;
+  fathom_context* context;
+  int64_t panels;       /* of NR keys */
+  int64_t value_panels; /* of NR channels */
+  int64_t slices;       /* of SLICE channels */
+  int64_t tile;         /* keys, a multiple of NR */
+  int64_t micro_rows;   /* ceil(T / MR) */
+  int64_t block;        /* the most micro rows in a task */
+  int64_t blocks;       /* tasks of a head */
+  int64_t first;        /* of the heads (batch * heads) now in the packed memory */
+  float *keys, *values; /* packed, per head panels * D * NR and T * value_panels * NR */
+  size_t query_floats, out_floats, sum_floats; /* thread memory, in this order, then p */
+} plan;
+
+/*
+ * 2^x for x below about 100, relative error below 2e-7; 0 where the result would be denormal or
+ * nearly so, NaN for NaN. A degree 5 minimax polynomial on an interval of length 1.
+ */
+FATHOM_INLINE vf exp2_terms(vf x) {
+#if FATHOM_ISA_LEVEL == 3
+  /* r = x - floor(x); scalef takes the floor of its exponent. */
+  vf r = (vf)_mm512_reduce_ps((__m512)x, 1);
+  vf p = v_set(1.8671304e-3f);
+  p = p * r + 9.01702978e-3f;
+  p = p * r + 5.57999127e-2f;
+  p = p * r + 2.40164444e-1f;
+  p = p * r + 6.93151295e-1f;
+  p = p * r + 1.0f;
+  return (vf)_mm512_scalef_ps((__m512)p, (__m512)x);
+#else
+  /* Adding magic rounds to an integer n and leaves n + 127 in the low bits; n = -127 gives 0. */
+  const vf magic = v_set(12582912.0f + 127.0f);
+  x = v_max(v_set(-127.0f), x);
+  vf shifted = x + magic;
+  vf r = x - (shifted - magic);
+  vf p = v_set(1.32647273e-3f);
+  p = p * r + 9.67151299e-3f;
+  p = p * r + 5.55073358e-2f;
+  p = p * r + 2.40222424e-1f;
+  p = p * r + 6.93147004e-1f;
+  p = p * r + 1.0f;
+  return p * (vf)((vi)shifted << 23);
+#endif
+}
+
+/* ---- packing ---- */
+
+/* W x W in place: log2 W perfect shuffles of the elements. */
+FATHOM_INLINE void transpose(vf* rows) {
+#if W == 16
+  const vi low = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
+#elif W == 8
+  const vi low = {0, 8, 1, 9, 2, 10, 3, 11};
+#else
+  const vi low = {0, 4, 1, 5};
+#endif
+  const vi high = low + W / 2;
+  for (int stage = 1; stage < W; stage *= 2) {
+    vf next[W];
+    for (int i = 0; i < W / 2; i++) {
+      next[2 * i] = __builtin_shuffle(rows[i], rows[i + W / 2], low);
+      next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + W / 2], high);
+    }
+    memcpy(rows, next, sizeof next);
+  }
+}
+
+/* Up to NR keys [n][D] (row stride in floats) -> panel [D][NR], zeros past n. */
+static void pack_keys(const float* k, int64_t stride, int64_t n, int64_t head_dim, float* panel) {
+  for (int64_t half = 0; half < 2; half++) {
+    for (int64_t d = 0; d < head_dim; d += W) {
+      vf rows[W];
+      int64_t width = fathom_min(W, head_dim - d);
+      for (int64_t i = 0; i < W; i++) {
+        int64_t key = half * W + i;
+        rows[i] = key >= n     ? v_set(0.0f)
+                  : width == W ? v_load(k + key * stride + d)
+                               : v_load_part(k + key * stride + d, width);
+      }
+      transpose(rows);
+      for (int64_t i = 0; i < width; i++) v_store(panel + (d + i) * NR + half * W, rows[i]);
+    }
+  }
+}
+
+/* n values [n][D] -> the same rows of every panel [T][NR], zeros past D. */
+static void pack_values(const float* v, int64_t stride, int64_t n, int64_t head_dim, float* panel,
+                        int64_t panel_floats) {
+  for (int64_t d = 0; d < head_dim; d += W) {
+    float* column = panel + d / NR * panel_floats + d % NR;
+    int64_t width = fathom_min(W, head_dim - d);
+    for (int64_t i = 0; i < n; i++)
+      v_store(column + i * NR,
+              width == W ? v_load(v + i * stride + d) : v_load_part(v + i * stride + d, width));
+  }
+  if ((head_dim + W - 1) / W % 2 != 0) {
+    float* column = panel + head_dim / NR * panel_floats + W;
+    for (int64_t i = 0; i < n; i++) v_store(column + i * NR, v_set(0.0f));
+  }
+}
+
+/* index: one panel of keys, and the values of the same tokens, of one head. */
+static void pack_task(void* argument, int64_t index, int32_t thread __attribute__((unused))) {
+  const plan* s = argument;
+  const fathom_attention_args* a = s->args;
+  int64_t panel = index % s->panels, slot = index / s->panels;
+  int64_t batch = (s->first + slot) / a->heads, head = (s->first + slot) % a->heads;
+  int64_t width = a->heads * a->head_dim, stride = 3 * width;
+  int64_t token = panel * NR, n = fathom_min(NR, a->tokens - token);
+  const float* k =
+      a->qkv + (batch * a->tokens + token) * stride + width + head * a->head_dim;
+  pack_keys(k, stride, n, a->head_dim, s->keys + (slot * s->panels + panel) * a->head_dim * NR);
+  pack_values(k + width, stride, n, a->head_dim,
+              s->values + slot * s->value_panels * a->tokens * NR + token * NR, a->tokens * NR);
+}
+
+/* ---- attending ---- */
+
+/* What MR query rows have summed up to now. */
+typedef struct {
+  float* minus_max; /* [MR], -m */
+  float* sum;       /* [MR][W], partial sums of exp2(s - m) */
+  float* out;       /* [value_panels][MR][NR] */
+  float* p;         /* [MR] rows of P_STRIDE: exp2(s - m) for this tile's keys */
+} rows;
+
+/*
+ * The rare way out of score_tile: p + column holds s - m for NR keys. Raises m where a score exceeds
+ * it by LIMIT, or in any case for the first keys of all, rescales, and finishes the tile.
+ */
+static __attribute__((noinline)) void raise_and_finish(const rows* r, int64_t column, int first,
+                                                       int64_t out_panels) {
+  for (int64_t i = 0; i < MR; i++) {
+    float* p = r->p + i * P_STRIDE;
+    vf left = v_load(p + column), right = v_load(p + column + W);
+    vf sum = first ? v_set(0.0f) : v_load(r->sum + i * W);
+    float top = v_max_lane(v_max(left, right));
+    if (first || top > LIMIT) {
+      /* What m really moved by, after rounding, is what old and new terms are rescaled by. */
+      float minus_max = (first ? 0.0f : r->minus_max[i]);
+      float raised = minus_max - top;
+      vf step = v_set(minus_max - raised);
+      r->minus_max[i] = raised;
+      left -= step;
+      right -= step;
+      if (!first) {
+        vf factor = exp2_terms(-step);
+        sum *= factor;
+        for (int64_t j = 0; j < column; j += W) v_store(p + j, v_load(p + j) * factor);
+        for (int64_t panel = 0; panel < out_panels; panel++) {
+          float* out = r->out + (panel * MR + i) * NR;
+          v_store(out, v_load(out) * factor);
+          v_store(out + W, v_load(out + W) * factor);
+        }
+      }
+    }
+    left = exp2_terms(left);
+    right = exp2_terms(right);
+    v_store(p + column, left);
+    v_store(p + column + W, right);
+    v_store(r->sum + i * W, sum + (left + right));
+  }
+}
+
+/*
+ * p[MR][NR] at p + column = exp2(q k^T - m) for one panel of keys, of which n count, and the row sums.
+ * first: no key was seen before. out_panels: how many panels of out hold sums (0 in the first tile).
+ */
+FATHOM_INLINE void score_tile(const float* restrict q, const float* restrict k, int64_t head_dim,
+                              int64_t n, const rows* r, int64_t column, int first,
+                              int64_t out_panels) {
+#define DECLARE(i) vf l##i = {0}, r##i = {0};
+  FATHOM_ROWS(DECLARE)
+#undef DECLARE
+  for (int64_t d = head_dim; d > 0; d -= SLICE, q += MR * SLICE) {
+    int64_t steps = fathom_min(d, SLICE);
+#pragma GCC unroll 4
+    for (int64_t kk = 0; kk < steps; kk++) {
+      vf kl = v_load(k), kr = v_load(k + W);
+#define STEP(i)                         \
+  {                                     \
+    vf s = v_set(q[(i) * SLICE + kk]);  \
+    l##i += s * kl;                     \
+    r##i += s * kr;                     \
+  }
+      FATHOM_ROWS(STEP)
+#undef STEP
+      k += NR;
+    }
+  }
+  float* p = r->p + column;
+#define STORE(i)                     \
+  v_store(p + (i) * P_STRIDE, l##i); \
+  v_store(p + (i) * P_STRIDE + W, r##i);
+  if (__builtin_expect(n < NR, 0)) {
+    float lanes[NR];
+    for (int i = 0; i < NR; i++) lanes[i] = i < n ? 0.0f : -INFINITY;
+    vi left = v_load(lanes) < 0.0f, right = v_load(lanes + W) < 0.0f;
+    const vf none = v_set(-INFINITY);
+#define MASK(i)                      \
+  l##i = v_select(left, none, l##i); \
+  r##i = v_select(right, none, r##i);
+    FATHOM_ROWS(MASK)
+#undef MASK
+  }
+  if (!first) {
+#define SUBTRACT(i)                \
+  {                                \
+    vf m = v_set(r->minus_max[i]); \
+    l##i += m;                     \
+    r##i += m;                     \
+  }
+    FATHOM_ROWS(SUBTRACT)
+#undef SUBTRACT
+  }
+  vf top = v_set(-INFINITY); /* the second operand of v_max is never NaN: it skips those of rows */
+#define TOP(i) top = v_max(v_max(l##i, r##i), top);
+  FATHOM_ROWS(TOP)
+#undef TOP
+  if (__builtin_expect(first || v_max_lane(top) > LIMIT, 0)) {
+    FATHOM_ROWS(STORE)
+    raise_and_finish(r, column, first, out_panels);
+    return;
+  }
+#define FINISH(i)                                                          \
+  l##i = exp2_terms(l##i);                                                 \
+  r##i = exp2_terms(r##i);                                                 \
+  v_store(r->sum + (i) * W, v_load(r->sum + (i) * W) + (l##i + r##i));
+  FATHOM_ROWS(FINISH)
+#undef FINISH
+  FATHOM_ROWS(STORE)
+#undef STORE
+}
+
+/* One tile of keys for MR query rows: p, then out = or += p v. */
+static void attend_tile(const plan* s, const float* q, const float* keys, const float* values,
+                        int64_t key, const rows* r) {
+  int64_t head_dim = s->args->head_dim, tokens = s->args->tokens;
+  int64_t n = fathom_min(s->tile, tokens - key);
+  int64_t out_panels = key == 0 ? 0 : s->value_panels;
+  for (int64_t column = 0; column < n; column += NR) {
+    const float* k = keys + (key + column) * head_dim;
+    int first = key + column == 0;
+    if (head_dim == SLICE)
+      score_tile(q, k, SLICE, n - column, r, column, first, out_panels);
+    else
+      score_tile(q, k, head_dim, n - column, r, column, first, out_panels);
+  }
+  for (int64_t panel = 0; panel < s->value_panels; panel++)
+    gemm_tile(n, r->p, P_STRIDE, 1, values + (panel * tokens + key) * NR, r->out + panel * MR * NR,
+              NR, key > 0);
+}
+
+/* q[slices][MR][SLICE] = scale * log2(e) * up to MR rows of query; zeros past n. */
+static void pack_query(const plan* s, const float* query, int64_t stride, int64_t n, float* q) {
+  vf scale = v_set(s->args->scale * 1.44269504088896341f);
+  int64_t head_dim = s->args->head_dim;
+  for (int64_t i = 0; i < MR; i++) {
+    for (int64_t d = 0; d < head_dim; d += W) {
+      float* to = q + (d / SLICE * MR + i) * SLICE + d % SLICE;
+      int64_t width = fathom_min(W, head_dim - d);
+      vf x = i >= n       ? v_set(0.0f)
+             : width == W ? v_load(query + i * stride + d)
+                          : v_load_part(query + i * stride + d, width);
+      v_store(to, x * scale);
+    }
+  }
+}
+
+/* out / sum, and the logarithm of the sum, for up to MR rows from token on. */
+static void finish_rows(const plan* s, const rows* r, int64_t batch, int64_t head, int64_t token) {
+  const fathom_attention_args* a = s->args;
+  int64_t n = fathom_min(MR, a->tokens - token);
+  for (int64_t i = 0; i < n; i++) {
+    float sum = v_sum(v_load(r->sum + i * W));
+    vf inverse = v_set(1.0f / sum);
+    float* out = a->out + ((batch * a->tokens + token + i) * a->heads + head) * a->head_dim;
+    for (int64_t d = 0; d < a->head_dim; d += W) {
+      vf x = v_load(r->out + (d / NR * MR + i) * NR + d % NR) * inverse;
+      if (a->head_dim - d >= W)
+        v_store(out + d, x);
+      else
+        v_store_part(out + d, x, a->head_dim - d);
+    }
+    if (a->log_sum_exp) {
+      double natural = 0.69314718055994531 * -(double)r->minus_max[i] + log((double)sum);
+      a->log_sum_exp[(batch * a->heads + head) * a->tokens + token + i] = (float)natural;
+    }
+  }
+}
+
+/* index: one block of query rows of one head. */
+static void attend_task(void* argument, int64_t index, int32_t thread) {
+  const plan* s = argument;
+  const fathom_attention_args* a = s->args;
+  int64_t slot = index / s->blocks, block = index % s->blocks;
+  int64_t batch = (s->first + slot) / a->heads, head = (s->first + slot) % a->heads;
+  int64_t begin = block * s->micro_rows / s->blocks, end = (block + 1) * s->micro_rows / s->blocks;
+  int64_t stride = 3 * a->heads * a->head_dim;
+  const float* query = a->qkv + batch * a->tokens * stride + head * a->head_dim;
+  const float* keys = s->keys + slot * s->panels * a->head_dim * NR;
+  const float* values = s->values + slot * s->value_panels * a->tokens * NR;
+
+  float* q = fathom_local(s->context, thread);
+  float* out = q + s->query_floats;
+  float* sums = out + s->out_floats;
+  float* p = sums + s->sum_floats;
+  float minus_max[BLOCK_ROWS];
+
+  int64_t q_floats = s->slices * MR * SLICE, out_floats = s->value_panels * MR * NR;
+  for (int64_t i = 0; i < end - begin; i++) {
+    int64_t token = (begin + i) * MR;
+    pack_query(s, query + token * stride, stride, a->tokens - token, q + i * q_floats);
+  }
+  for (int64_t key = 0; key < a->tokens; key += s->tile) {
+    for (int64_t i = 0; i < end - begin; i++) {
+      rows r = {minus_max + i * MR, sums + i * MR * W, out + i * out_floats, p};
+      attend_tile(s, q + i * q_floats, keys, values, key, &r);
+    }
+  }
+  for (int64_t i = 0; i < end - begin; i++) {
+    rows r = {minus_max + i * MR, sums + i * MR * W, out + i * out_floats, p};
+    finish_rows(s, &r, batch, head, (begin + i) * MR);
+  }
+}
+
+fathom_status FN(attention)(fathom_context* context, const fathom_attention_args* a) {
+  int64_t all = a->batch * a->heads;
+  plan s = {.args = a, .context = context};
+  s.panels = fathom_ceil_div(a->tokens, NR);
+  s.value_panels = fathom_ceil_div(a->head_dim, NR);
+  s.slices = fathom_ceil_div(a->head_dim, SLICE);
+  s.tile = a->head_dim <= 128 ? TILE : TILE / 2;
+  s.micro_rows = fathom_ceil_div(a->tokens, MR);
+
+  int64_t key_floats = s.panels * a->head_dim * NR;
+  int64_t value_floats = s.value_panels * a->tokens * NR;
+  int64_t bytes = (key_floats + value_floats) * (int64_t)sizeof(float);
+  int64_t group = fathom_min(all, fathom_max(1, GROUP_BYTES / bytes));
+
+  /* Blocks for the cache, more of them when the threads would otherwise go without. */
+  s.blocks = fathom_max(fathom_ceil_div(s.micro_rows, BLOCK_ROWS / MR),
+                        fathom_min(s.micro_rows, fathom_ceil_div(4 * context->threads, group)));
+  s.block = fathom_ceil_div(s.micro_rows, s.blocks);
+  s.query_floats = (size_t)(s.block * s.slices * MR * SLICE);
+  s.out_floats = (size_t)(s.block * s.value_panels * MR * NR);
+  s.sum_floats = (size_t)(s.block * MR * W);
+  size_t local = s.query_floats + s.out_floats + s.sum_floats + MR * P_STRIDE;
+  fathom_status status =
+      fathom_reserve(context, (size_t)(group * bytes), local * sizeof(float));
+  if (status != FATHOM_OK) return status;
+  s.keys = fathom_shared(context);
+  s.values = s.keys + group * key_floats;
+
+  for (s.first = 0; s.first < all; s.first += group) {
+    int64_t heads = fathom_min(group, all - s.first);
+    fathom_pool_run(context->pool, heads * s.panels, pack_task, &s);
+    fathom_pool_run(context->pool, heads * s.blocks, attend_task, &s);
+  }
+  return FATHOM_OK;
+}
+
+#ifdef FATHOM_ENTRY
+
+/* a * b, or -1 where it does not fit. */
+static int64_t product(int64_t a, int64_t b) {
+  int64_t r;
+  return a < 0 || b < 0 || __builtin_mul_overflow(a, b, &r) ? -1 : r;
+}
+
+/* Whether n floats at a and m floats at b share memory. */
+static int overlap(const float* a, int64_t n, const float* b, int64_t m) {
+  uintptr_t from_a = (uintptr_t)a, from_b = (uintptr_t)b;
+  return from_a < from_b + (uintptr_t)m * sizeof(float) &&
+         from_b < from_a + (uintptr_t)n * sizeof(float);
+}
+
+fathom_status fathom_attention(fathom_context* context, const fathom_attention_args* a) {
+  FATHOM_CHECK(context && a, "attention: the context or the arguments are NULL");
+#define SHAPE "attention [B=%lld,T=%lld,heads=%lld,D=%lld]"
+#define SIZES \
+  (long long)a->batch, (long long)a->tokens, (long long)a->heads, (long long)a->head_dim
+  FATHOM_CHECK(a->batch >= 1 && a->tokens >= 1 && a->heads >= 1 && a->head_dim >= 1,
+               SHAPE ": every size must be at least 1", SIZES);
+  int64_t out = product(product(product(a->batch, a->tokens), a->heads), a->head_dim);
+  /* Packing rounds T and D up to panels: leave room for that too. */
+  FATHOM_CHECK(product(product(out, 3 * 64 * 64), sizeof(float)) > 0, SHAPE ": too large", SIZES);
+  FATHOM_CHECK(a->qkv && a->out, SHAPE ": qkv or out is NULL", SIZES);
+  FATHOM_CHECK(isfinite(a->scale), SHAPE ": scale is %g", SIZES, (double)a->scale);
+  FATHOM_CHECK(!overlap(a->out, out, a->qkv, 3 * out), SHAPE ": out overlaps qkv", SIZES);
+  if (a->log_sum_exp) {
+    int64_t n = a->batch * a->heads * a->tokens;
+    FATHOM_CHECK(!overlap(a->log_sum_exp, n, a->qkv, 3 * out) &&
+                     !overlap(a->log_sum_exp, n, a->out, out),
+                 SHAPE ": log_sum_exp overlaps qkv or out", SIZES);
+  }
+  FATHOM_DISPATCH(context, attention, a);
+}
+
+#endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "internal.h"
 
@@ -24,6 +25,28 @@ fathom_status fathom_fail(fathom_status status, const char* format, ...) {
 const char* fathom_last_error(void) { return last_error; }
 int32_t fathom_abi_version(void) { return FATHOM_ABI_VERSION; }
 const char* fathom_version(void) { return FATHOM_VERSION_TEXT; }
+
+/* ---- memory ---- */
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void* fathom_allocate(int64_t bytes) {
+  void* block = NULL;
+  if (bytes > 0 && bytes < INT64_MAX - 2 * (int64_t)HUGE_PAGE) {
+    size_t alignment = (size_t)bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : 64;
+    size_t rounded = ((size_t)bytes + alignment - 1) / alignment * alignment;
+    block = aligned_alloc(alignment, rounded);
+#ifdef MADV_HUGEPAGE
+    /* Fewer page faults and TLB misses; a hint, so its failure means nothing. */
+    if (block && alignment == HUGE_PAGE) madvise(block, rounded, MADV_HUGEPAGE);
+#endif
+  }
+  if (!block)
+    fathom_fail(FATHOM_OUT_OF_MEMORY, "memory: cannot allocate %lld bytes", (long long)bytes);
+  return block;
+}
+
+void fathom_free(void* block) { free(block); }
 
 /* ---- instruction sets ---- */
 

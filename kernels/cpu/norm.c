@@ -1,1 +1,158 @@
+/*
+ * LayerNorm over the last dimension: mean, then variance by a second pass over the row, which is in
+ * the level 1 cache by then, then the output; memory is read once and written once.
+ *
+ * The second pass also sums x - mean, which is 0 but for the rounding of the mean, and corrects mean
+ * and variance by it (the corrected two-pass algorithm: Chan, Golub, LeVeque 1983). An offset that is
+ * large against the spread then costs no more accuracy than it must.
+ */
 #include "internal.h"
+
+#include "simd.h"
+
+#define TASK_FLOATS 16384
+
+typedef struct {
+  const fathom_layer_norm_args* args;
+  int64_t step; /* rows in a task */
+} plan;
+
+/* sum of x, and of (x - shift) and its square when squares is not NULL. */
+FATHOM_INLINE float sum_row(const float* x, int64_t n) {
+  vf s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+  int64_t i = 0;
+  for (; i + 4 * W <= n; i += 4 * W) {
+    s0 += v_load(x + i);
+    s1 += v_load(x + i + W);
+    s2 += v_load(x + i + 2 * W);
+    s3 += v_load(x + i + 3 * W);
+  }
+  for (; i + W <= n; i += W) s0 += v_load(x + i);
+  if (i < n) s1 += v_load_part(x + i, n - i);
+  return v_sum((s0 + s1) + (s2 + s3));
+}
+
+/* The sums of x - shift and of its square. */
+FATHOM_INLINE void sum_deviations(const float* x, int64_t n, float shift, float* sum,
+                                  float* squares) {
+  vf s0 = {0}, s1 = {0}, q0 = {0}, q1 = {0}, q2 = {0}, q3 = {0};
+  int64_t i = 0;
+  for (; i + 4 * W <= n; i += 4 * W) {
+    vf a = v_load(x + i) - shift, b = v_load(x + i + W) - shift;
+    vf c = v_load(x + i + 2 * W) - shift, d = v_load(x + i + 3 * W) - shift;
+    s0 += a + b;
+    s1 += c + d;
+    q0 += a * a;
+    q1 += b * b;
+    q2 += c * c;
+    q3 += d * d;
+  }
+  for (; i + W <= n; i += W) {
+    vf a = v_load(x + i) - shift;
+    s0 += a;
+    q0 += a * a;
+  }
+  float tail_sum = 0, tail_squares = 0;
+  for (; i < n; i++) {
+    float a = x[i] - shift;
+    tail_sum += a;
+    tail_squares += a * a;
+  }
+  *sum = v_sum(s0 + s1) + tail_sum;
+  *squares = v_sum((q0 + q1) + (q2 + q3)) + tail_squares;
+}
+
+static void normalise_row(const fathom_layer_norm_args* a, const float* x, int64_t row) {
+  int64_t n = a->channels;
+  float count = (float)n;
+  float shift = sum_row(x, n) / count;
+  float sum, squares;
+  sum_deviations(x, n, shift, &sum, &squares);
+  float correction = sum / count;
+  float variance = fmaxf(squares / count - correction * correction, 0.0f);
+  float rstd = 1.0f / sqrtf(variance + a->eps);
+  /* (x - shift - correction) * rstd, the correction in the addend. */
+  float addend = -correction * rstd;
+  float* y = a->y + row * n;
+  int64_t i = 0;
+  for (; i + W <= n; i += W) {
+    vf t = (v_load(x + i) - shift) * rstd + addend;
+    v_store(y + i, t * v_load(a->weight + i) + v_load(a->bias + i));
+  }
+  if (i < n) {
+    int64_t rest = n - i;
+    vf t = (v_load_part(x + i, rest) - shift) * rstd + addend;
+    t = t * v_load_part(a->weight + i, rest) + v_load_part(a->bias + i, rest);
+    v_store_part(y + i, t, rest);
+  }
+  if (a->mean) a->mean[row] = shift + correction;
+  if (a->rstd) a->rstd[row] = rstd;
+}
+
+/* index: step consecutive rows of the batch's rows. */
+static void normalise_task(void* argument, int64_t index, int32_t thread __attribute__((unused))) {
+  const plan* s = argument;
+  const fathom_layer_norm_args* a = s->args;
+  int64_t row = index * s->step, end = fathom_min(row + s->step, a->batch * a->rows);
+  int64_t batch = row / a->rows, r = row % a->rows;
+  for (; row < end; row++) {
+    normalise_row(a, a->x + batch * a->x_batch_stride + r * a->channels, row);
+    if (++r == a->rows) {
+      r = 0;
+      batch++;
+    }
+  }
+}
+
+fathom_status FN(layer_norm)(fathom_context* context, const fathom_layer_norm_args* a) {
+  plan s = {a, fathom_max(1, TASK_FLOATS / a->channels)};
+  fathom_pool_run(context->pool, fathom_ceil_div(a->batch * a->rows, s.step), normalise_task, &s);
+  return FATHOM_OK;
+}
+
+#ifdef FATHOM_ENTRY
+
+/* Whether n floats at a and m floats at b share memory. */
+static int overlap(const float* a, int64_t n, const float* b, int64_t m) {
+  uintptr_t from_a = (uintptr_t)a, from_b = (uintptr_t)b;
+  return a && b && from_a < from_b + (uintptr_t)m * sizeof(float) &&
+         from_b < from_a + (uintptr_t)n * sizeof(float);
+}
+
+fathom_status fathom_layer_norm(fathom_context* context, const fathom_layer_norm_args* a) {
+  FATHOM_CHECK(context && a, "layer_norm: the context or the arguments are NULL");
+#define SHAPE "layer_norm [B=%lld,rows=%lld,C=%lld]"
+#define SIZES (long long)a->batch, (long long)a->rows, (long long)a->channels
+  FATHOM_CHECK(a->batch >= 1 && a->rows >= 1 && a->channels >= 1,
+               SHAPE ": every size must be at least 1", SIZES);
+  int64_t in_batch, read, written, bytes;
+  FATHOM_CHECK(!__builtin_mul_overflow(a->rows, a->channels, &in_batch), SHAPE ": too large", SIZES);
+  FATHOM_CHECK(a->x_batch_stride >= in_batch, SHAPE ": x_batch_stride is %lld, below rows * C", SIZES,
+               (long long)a->x_batch_stride);
+  FATHOM_CHECK(!__builtin_mul_overflow(a->batch, a->x_batch_stride, &read) &&
+                   !__builtin_mul_overflow(read, (int64_t)sizeof(float), &bytes),
+               SHAPE ": too large", SIZES);
+  read -= a->x_batch_stride - in_batch;
+  written = a->batch * in_batch;
+  FATHOM_CHECK(a->x && a->weight && a->bias && a->y, SHAPE ": x, weight, bias or y is NULL", SIZES);
+  FATHOM_CHECK(a->eps >= 0 && isfinite(a->eps), SHAPE ": eps is %g", SIZES, (double)a->eps);
+  FATHOM_CHECK(!overlap(a->y, written, a->x, read) ||
+                   (a->y == a->x && (a->batch == 1 || a->x_batch_stride == in_batch)),
+               SHAPE ": y overlaps x without being x", SIZES);
+  FATHOM_CHECK(!overlap(a->y, written, a->weight, a->channels) &&
+                   !overlap(a->y, written, a->bias, a->channels),
+               SHAPE ": y overlaps weight or bias", SIZES);
+  int64_t statistics = a->batch * a->rows;
+  const float* outputs[2] = {a->mean, a->rstd};
+  for (int i = 0; i < 2; i++)
+    FATHOM_CHECK(!overlap(outputs[i], statistics, a->x, read) &&
+                     !overlap(outputs[i], statistics, a->y, written) &&
+                     !overlap(outputs[i], statistics, a->weight, a->channels) &&
+                     !overlap(outputs[i], statistics, a->bias, a->channels),
+                 SHAPE ": mean or rstd overlaps x, y, weight or bias", SIZES);
+  FATHOM_CHECK(!overlap(a->mean, statistics, a->rstd, statistics), SHAPE ": mean overlaps rstd",
+               SIZES);
+  FATHOM_DISPATCH(context, layer_norm, a);
+}
+
+#endif

@@ -70,6 +70,16 @@ FATHOM_API const char* fathom_isa_name(int32_t isa);
 /* CPU model and the features that dispatch looks at, for people. Static storage. */
 FATHOM_API const char* fathom_cpu_description(void);
 
+/* ---- memory ---- */
+
+/*
+ * bytes of memory with undefined contents, aligned to 64 bytes (large blocks to 2 MB and backed by huge
+ * pages where the system has them); NULL when there is none, with the text of fathom_last_error.
+ */
+FATHOM_API void* fathom_allocate(int64_t bytes);
+/* NULL is allowed. */
+FATHOM_API void fathom_free(void* block);
+
 /* ---- context: a thread pool, an instruction set and scratch memory ---- */
 
 /*

@@ -1,4 +1,7 @@
-/** Placeholder. */
+/**
+ * The library's surface: {@link dev.fathom.nn.DepthModel} turns a picture into a {@link
+ * dev.fathom.nn.DepthMap}.
+ */
 @NullMarked
 package dev.fathom.nn;
 

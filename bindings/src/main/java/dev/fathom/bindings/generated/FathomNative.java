@@ -521,6 +521,125 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
+    private static class fathom_allocate {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_POINTER,
+            FathomNative.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_allocate");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void *fathom_allocate(int64_t bytes)
+     * }
+     */
+    public static FunctionDescriptor fathom_allocate$descriptor() {
+        return fathom_allocate.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void *fathom_allocate(int64_t bytes)
+     * }
+     */
+    public static MethodHandle fathom_allocate$handle() {
+        return fathom_allocate.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void *fathom_allocate(int64_t bytes)
+     * }
+     */
+    public static MemorySegment fathom_allocate$address() {
+        return fathom_allocate.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void *fathom_allocate(int64_t bytes)
+     * }
+     */
+    public static MemorySegment fathom_allocate(long bytes) {
+        var mh$ = fathom_allocate.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_allocate", bytes);
+            }
+            return (MemorySegment)mh$.invokeExact(bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void fathom_free(void *block)
+     * }
+     */
+    public static FunctionDescriptor fathom_free$descriptor() {
+        return fathom_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void fathom_free(void *block)
+     * }
+     */
+    public static MethodHandle fathom_free$handle() {
+        return fathom_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void fathom_free(void *block)
+     * }
+     */
+    public static MemorySegment fathom_free$address() {
+        return fathom_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void fathom_free(void *block)
+     * }
+     */
+    public static void fathom_free(MemorySegment block) {
+        var mh$ = fathom_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_free", block);
+            }
+            mh$.invokeExact(block);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class fathom_context_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,

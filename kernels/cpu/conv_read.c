@@ -1,0 +1,107 @@
+/* How convolutions read their input: see conv_window in conv.h. */
+#include "conv.h"
+
+/* Position o of `out` to source: index + fraction, align_corners. Exact, in integers. */
+typedef struct {
+  int64_t index, remainder, denominator, whole, part;
+} line_position;
+
+static line_position line_start(int64_t o, int64_t source, int64_t out) {
+  int64_t denominator = out > 1 ? out - 1 : 1;
+  int64_t numerator = out > 1 ? source - 1 : 0;
+  return (line_position){o * numerator / denominator, o * numerator % denominator, denominator,
+                         numerator / denominator, numerator % denominator};
+}
+static void line_next(line_position* p) {
+  p->index += p->whole;
+  p->remainder += p->part;
+  if (p->remainder >= p->denominator) {
+    p->remainder -= p->denominator;
+    p->index++;
+  }
+}
+static float line_fraction(const line_position* p) {
+  return (float)((double)p->remainder / (double)p->denominator);
+}
+
+FATHOM_INLINE void copy(const float* from, int64_t n, int relu, float* to) {
+  if (!relu) {
+    memcpy(to, from, (size_t)n * sizeof *to);
+    return;
+  }
+  int64_t i = 0;
+  for (; i + W <= n; i += W) v_store(to + i, v_relu(v_load(from + i)));
+  if (i < n) v_store_part(to + i, v_relu(v_load_part(from + i, n - i)), n - i);
+}
+
+/* to = (1 - f) * a + f * b */
+FATHOM_INLINE void blend(const float* a, const float* b, float f, int64_t n, int relu, float* to) {
+  vf low = v_set(1.0f - f), high = v_set(f);
+  int64_t i = 0;
+  for (; i + W <= n; i += W) {
+    vf v = low * v_load(a + i) + high * v_load(b + i);
+    v_store(to + i, relu ? v_relu(v) : v);
+  }
+  if (i < n) {
+    vf v = low * v_load_part(a + i, n - i) + high * v_load_part(b + i, n - i);
+    v_store_part(to + i, relu ? v_relu(v) : v, n - i);
+  }
+}
+
+/* Source row `y` of x[b], its columns [column, column + columns) resized to the map's width. */
+static void resize_line(const fathom_conv2d_args* a, int64_t b, int64_t y, int64_t column,
+                        int64_t columns, float* to) {
+  int64_t in = a->in, last = a->source_width - 1;
+  const float* row = a->x + (b * a->source_height + y) * a->source_width * in;
+  line_position p = line_start(column, a->source_width, a->width);
+  for (int64_t c = 0; c < columns; c++) {
+    const float* left = row + p.index * in;
+    blend(left, p.index < last ? left + in : left, line_fraction(&p), in, 0, to + c * in);
+    line_next(&p);
+  }
+}
+
+static void zero_pixels(float* to, int64_t pixels, int64_t stride, int64_t in) {
+  for (int64_t i = 0; i < pixels; i++) memset(to + i * stride, 0, (size_t)in * sizeof *to);
+}
+
+void FN(conv_read)(const fathom_conv2d_args* a, const conv_window* w) {
+  int64_t in = a->in, relu = a->relu_input;
+  int64_t first = fathom_min(fathom_max(w->column, 0), a->width);
+  int64_t end = fathom_max(fathom_min(w->column + w->columns, a->width), first);
+  int64_t left = fathom_min(first - w->column, w->columns), inside = end - first;
+  int64_t cached[2] = {-1, -1};
+  for (int64_t r = 0; r < w->rows; r++) {
+    float* to = w->to + r * w->row_stride;
+    int64_t y = w->row + r * w->row_step;
+    if (y < 0 || y >= a->height || inside == 0) {
+      zero_pixels(to, w->columns, w->pixel_stride, in);
+      continue;
+    }
+    zero_pixels(to, left, w->pixel_stride, in);
+    zero_pixels(to + (left + inside) * w->pixel_stride, w->columns - left - inside,
+                w->pixel_stride, in);
+    to += left * w->pixel_stride;
+    if (a->source_height == 0) {
+      const float* from = a->x + ((w->batch * a->height + y) * a->width + first) * in;
+      int64_t run = w->pixel_stride == in ? inside : 1;
+      for (int64_t c = 0; c < inside; c += run)
+        copy(from + c * in, run * in, (int)relu, to + c * w->pixel_stride);
+      continue;
+    }
+    line_position p = line_start(y, a->source_height, a->height);
+    int64_t below = fathom_min(p.index + 1, a->source_height - 1);
+    float* lines[2];
+    for (int i = 0; i < 2; i++) {
+      int64_t source = i ? below : p.index;
+      lines[i] = w->lines + (source & 1) * w->columns * in;
+      if (cached[source & 1] == source) continue;
+      resize_line(a, w->batch, source, first, inside, lines[i]);
+      cached[source & 1] = source;
+    }
+    int64_t run = w->pixel_stride == in ? inside : 1;
+    for (int64_t c = 0; c < inside; c += run)
+      blend(lines[0] + c * in, lines[1] + c * in, line_fraction(&p), run * in, (int)relu,
+            to + c * w->pixel_stride);
+  }
+}

@@ -1,0 +1,101 @@
+package dev.fathom.nn.cpu;
+
+import dev.fathom.bindings.CpuContext;
+import dev.fathom.bindings.CpuIsa;
+import dev.fathom.nn.op.AttentionOps;
+import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.op.ConvOps;
+import dev.fathom.nn.op.LinearOps;
+import dev.fathom.nn.op.NormOps;
+import dev.fathom.nn.op.PatchEmbedOps;
+import dev.fathom.nn.op.ResampleOps;
+
+/**
+ * Float32 on the processor, with a thread pool of its own. Operators of one backend run one after
+ * the other, each on all its threads.
+ */
+public final class CpuBackend implements Backend, AutoCloseable {
+
+  private final CpuContext context;
+  private final CpuLinear linear;
+  private final CpuAttention attention;
+  private final CpuNorm norm;
+  private final CpuPatchEmbed patchEmbed;
+  private final CpuConv conv;
+  private final CpuResample resample;
+
+  /** A backend on all processors with the best instruction set. */
+  public CpuBackend() {
+    this(Runtime.getRuntime().availableProcessors());
+  }
+
+  /**
+   * A backend with the best instruction set.
+   *
+   * @param threads 1 to 1024
+   */
+  public CpuBackend(int threads) {
+    this(threads, CpuIsa.AUTO);
+  }
+
+  /**
+   * A backend with a given instruction set.
+   *
+   * @throws dev.fathom.bindings.FathomException if the machine lacks it or the threads cannot start
+   */
+  public CpuBackend(int threads, CpuIsa isa) {
+    context = CpuContext.open(threads, isa);
+    linear = new CpuLinear(context);
+    attention = new CpuAttention(context);
+    norm = new CpuNorm(context);
+    patchEmbed = new CpuPatchEmbed(context);
+    conv = new CpuConv(context);
+    resample = new CpuResample(context);
+  }
+
+  /** The native context: threads, instruction set, scratch memory. */
+  public CpuContext context() {
+    return context;
+  }
+
+  @Override
+  public String description() {
+    return "cpu (" + context.isa() + ", " + context.threads() + " threads)";
+  }
+
+  @Override
+  public LinearOps linear() {
+    return linear;
+  }
+
+  @Override
+  public AttentionOps attention() {
+    return attention;
+  }
+
+  @Override
+  public NormOps norm() {
+    return norm;
+  }
+
+  @Override
+  public PatchEmbedOps patchEmbed() {
+    return patchEmbed;
+  }
+
+  @Override
+  public ConvOps conv() {
+    return conv;
+  }
+
+  @Override
+  public ResampleOps resample() {
+    return resample;
+  }
+
+  /** Stops the threads and frees the scratch memory; waits for an operator that is running. */
+  @Override
+  public void close() {
+    context.close();
+  }
+}

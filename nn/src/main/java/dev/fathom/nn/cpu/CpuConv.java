@@ -1,0 +1,116 @@
+package dev.fathom.nn.cpu;
+
+import dev.fathom.bindings.CpuContext;
+import dev.fathom.bindings.Native;
+import dev.fathom.bindings.generated.FathomNative;
+import dev.fathom.bindings.generated.fathom_conv2d_args;
+import dev.fathom.bindings.generated.fathom_conv_transpose2d_args;
+import dev.fathom.nn.op.ConvOps;
+import dev.fathom.nn.tensor.Memory;
+import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/** kernels/cpu/conv.c. The algorithm (direct or Winograd) follows from the shape. */
+final class CpuConv extends CpuFamily implements ConvOps {
+
+  private static final int ALGORITHM = FathomNative.FATHOM_CONV_AUTO();
+
+  CpuConv(CpuContext context) {
+    super(context);
+  }
+
+  @Override
+  public Tensor packConv2d(Conv2dShape shape, Tensor weight, Memory memory) {
+    Tensor packed =
+        memory.allocate(
+            FathomNative.fathom_conv2d_packed_size(
+                context.handle(),
+                shape.out(),
+                shape.in(),
+                shape.kernel(),
+                shape.stride(),
+                ALGORITHM));
+    Native.check(
+        FathomNative.fathom_conv2d_pack(
+            context.handle(),
+            shape.out(),
+            shape.in(),
+            shape.kernel(),
+            shape.stride(),
+            ALGORITHM,
+            weight.data(),
+            packed.data()));
+    return packed;
+  }
+
+  @Override
+  public void conv2d(
+      Conv2dShape shape,
+      Tensor x,
+      long height,
+      long width,
+      Tensor packed,
+      @Nullable Tensor bias,
+      Fusion fusion,
+      Tensor y) {
+    boolean resized = fusion.sourceResized();
+    Projection projection = fusion.projection();
+    MemorySegment args = Native.arguments(fathom_conv2d_args.layout());
+    fathom_conv2d_args.batch(args, x.extent(0));
+    fathom_conv2d_args.height(args, height);
+    fathom_conv2d_args.width(args, width);
+    fathom_conv2d_args.in(args, shape.in());
+    fathom_conv2d_args.out(args, shape.out());
+    fathom_conv2d_args.kernel(args, shape.kernel());
+    fathom_conv2d_args.stride(args, shape.stride());
+    fathom_conv2d_args.algorithm(args, ALGORITHM);
+    fathom_conv2d_args.x(args, x.data());
+    fathom_conv2d_args.source_height(args, resized ? x.extent(1) : 0);
+    fathom_conv2d_args.source_width(args, resized ? x.extent(2) : 0);
+    fathom_conv2d_args.relu_input(args, fusion.reluInput() ? 1 : 0);
+    fathom_conv2d_args.packed(args, packed.data());
+    fathom_conv2d_args.bias(args, address(bias));
+    fathom_conv2d_args.activation(args, code(fusion.activation()));
+    fathom_conv2d_args.residual(args, address(fusion.residual()));
+    fathom_conv2d_args.residual2(args, address(fusion.residual2()));
+    if (projection == null) {
+      fathom_conv2d_args.project_activation(args, FathomNative.FATHOM_ACTIVATION_NONE());
+    } else {
+      fathom_conv2d_args.project_weight(args, projection.weight().data());
+      fathom_conv2d_args.project_bias(args, projection.bias());
+      fathom_conv2d_args.project_scale(args, projection.scale());
+      fathom_conv2d_args.project_activation(args, code(projection.activation()));
+    }
+    fathom_conv2d_args.y(args, y.data());
+    Native.check(FathomNative.fathom_conv2d(context.handle(), args));
+  }
+
+  @Override
+  public Tensor packConvTranspose2d(int in, int out, int kernel, Tensor weight, Memory memory) {
+    Tensor packed =
+        memory.allocate(
+            FathomNative.fathom_conv_transpose2d_packed_size(context.handle(), in, out, kernel));
+    Native.check(
+        FathomNative.fathom_conv_transpose2d_pack(
+            context.handle(), in, out, kernel, weight.data(), packed.data()));
+    return packed;
+  }
+
+  @Override
+  public void convTranspose2d(
+      int kernel, Tensor x, Tensor packed, @Nullable Tensor bias, Tensor y) {
+    MemorySegment args = Native.arguments(fathom_conv_transpose2d_args.layout());
+    fathom_conv_transpose2d_args.batch(args, x.extent(0));
+    fathom_conv_transpose2d_args.height(args, x.extent(1));
+    fathom_conv_transpose2d_args.width(args, x.extent(2));
+    fathom_conv_transpose2d_args.in(args, x.extent(3));
+    fathom_conv_transpose2d_args.out(args, y.extent(3));
+    fathom_conv_transpose2d_args.kernel(args, kernel);
+    fathom_conv_transpose2d_args.x(args, x.data());
+    fathom_conv_transpose2d_args.packed(args, packed.data());
+    fathom_conv_transpose2d_args.bias(args, address(bias));
+    fathom_conv_transpose2d_args.y(args, y.data());
+    Native.check(FathomNative.fathom_conv_transpose2d(context.handle(), args));
+  }
+}

@@ -1,0 +1,68 @@
+package dev.fathom.nn.cpu;
+
+import dev.fathom.bindings.CpuContext;
+import dev.fathom.bindings.Native;
+import dev.fathom.bindings.generated.FathomNative;
+import dev.fathom.bindings.generated.fathom_linear_args;
+import dev.fathom.bindings.generated.fathom_swiglu_args;
+import dev.fathom.nn.op.Activation;
+import dev.fathom.nn.op.LinearOps;
+import dev.fathom.nn.tensor.Memory;
+import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/** kernels/cpu/linear.c. */
+final class CpuLinear extends CpuFamily implements LinearOps {
+
+  CpuLinear(CpuContext context) {
+    super(context);
+  }
+
+  @Override
+  public Tensor packLinear(Tensor weight, Memory memory) {
+    long out = weight.extent(0);
+    long in = weight.extent(1);
+    Tensor packed =
+        memory.allocate(FathomNative.fathom_linear_packed_size(context.handle(), out, in));
+    Native.check(
+        FathomNative.fathom_linear_pack(context.handle(), out, in, weight.data(), packed.data()));
+    return packed;
+  }
+
+  @Override
+  public void linear(
+      Tensor x,
+      Tensor packed,
+      @Nullable Tensor bias,
+      Activation activation,
+      @Nullable Tensor scale,
+      @Nullable Tensor residual,
+      Tensor y) {
+    long in = x.extent(-1);
+    MemorySegment args = Native.arguments(fathom_linear_args.layout());
+    fathom_linear_args.rows(args, x.size() / in);
+    fathom_linear_args.in(args, in);
+    fathom_linear_args.out(args, y.extent(-1));
+    fathom_linear_args.x(args, x.data());
+    fathom_linear_args.x_stride(args, in);
+    fathom_linear_args.packed(args, packed.data());
+    fathom_linear_args.bias(args, address(bias));
+    fathom_linear_args.activation(args, code(activation));
+    fathom_linear_args.scale(args, address(scale));
+    fathom_linear_args.residual(args, address(residual));
+    fathom_linear_args.y(args, y.data());
+    Native.check(FathomNative.fathom_linear(context.handle(), args));
+  }
+
+  @Override
+  public void swiglu(Tensor x, Tensor y) {
+    long channels = y.extent(-1);
+    MemorySegment args = Native.arguments(fathom_swiglu_args.layout());
+    fathom_swiglu_args.rows(args, y.size() / channels);
+    fathom_swiglu_args.channels(args, channels);
+    fathom_swiglu_args.x(args, x.data());
+    fathom_swiglu_args.y(args, y.data());
+    Native.check(FathomNative.fathom_swiglu(context.handle(), args));
+  }
+}

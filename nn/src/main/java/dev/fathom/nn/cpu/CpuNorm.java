@@ -1,0 +1,33 @@
+package dev.fathom.nn.cpu;
+
+import dev.fathom.bindings.CpuContext;
+import dev.fathom.bindings.Native;
+import dev.fathom.bindings.generated.FathomNative;
+import dev.fathom.bindings.generated.fathom_layer_norm_args;
+import dev.fathom.nn.op.NormOps;
+import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+
+/** kernels/cpu/norm.c. */
+final class CpuNorm extends CpuFamily implements NormOps {
+
+  CpuNorm(CpuContext context) {
+    super(context);
+  }
+
+  @Override
+  public void layerNorm(Tensor x, int skip, Tensor weight, Tensor bias, float eps, Tensor y) {
+    long channels = x.extent(2);
+    MemorySegment args = Native.arguments(fathom_layer_norm_args.layout());
+    fathom_layer_norm_args.batch(args, x.extent(0));
+    fathom_layer_norm_args.rows(args, x.extent(1) - skip);
+    fathom_layer_norm_args.channels(args, channels);
+    fathom_layer_norm_args.x(args, x.data().asSlice(4L * skip * channels));
+    fathom_layer_norm_args.x_batch_stride(args, x.extent(1) * channels);
+    fathom_layer_norm_args.weight(args, weight.data());
+    fathom_layer_norm_args.bias(args, bias.data());
+    fathom_layer_norm_args.eps(args, eps);
+    fathom_layer_norm_args.y(args, y.data());
+    Native.check(FathomNative.fathom_layer_norm(context.handle(), args));
+  }
+}

@@ -1,0 +1,55 @@
+package dev.fathom.nn.cpu;
+
+import dev.fathom.bindings.CpuContext;
+import dev.fathom.bindings.Native;
+import dev.fathom.bindings.generated.FathomNative;
+import dev.fathom.bindings.generated.fathom_patch_embed_args;
+import dev.fathom.nn.op.PatchEmbedOps;
+import dev.fathom.nn.tensor.Memory;
+import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+
+/** kernels/cpu/patch_embed.c. */
+final class CpuPatchEmbed extends CpuFamily implements PatchEmbedOps {
+
+  CpuPatchEmbed(CpuContext context) {
+    super(context);
+  }
+
+  @Override
+  public Tensor packPatchEmbed(Tensor weight, Memory memory) {
+    long channels = weight.extent(0);
+    long patch = weight.extent(2);
+    Tensor packed =
+        memory.allocate(
+            FathomNative.fathom_patch_embed_packed_size(context.handle(), channels, patch));
+    Native.check(
+        FathomNative.fathom_patch_embed_pack(
+            context.handle(), channels, patch, weight.data(), packed.data()));
+    return packed;
+  }
+
+  @Override
+  public void patchEmbed(
+      Tensor image,
+      int patch,
+      Tensor packed,
+      Tensor bias,
+      Tensor cls,
+      Tensor position,
+      Tensor tokens) {
+    MemorySegment args = Native.arguments(fathom_patch_embed_args.layout());
+    fathom_patch_embed_args.batch(args, image.extent(0));
+    fathom_patch_embed_args.height(args, image.extent(1));
+    fathom_patch_embed_args.width(args, image.extent(2));
+    fathom_patch_embed_args.patch(args, patch);
+    fathom_patch_embed_args.channels(args, tokens.extent(2));
+    fathom_patch_embed_args.image(args, image.data());
+    fathom_patch_embed_args.packed(args, packed.data());
+    fathom_patch_embed_args.bias(args, bias.data());
+    fathom_patch_embed_args.cls(args, cls.data());
+    fathom_patch_embed_args.position(args, position.data());
+    fathom_patch_embed_args.tokens(args, tokens.data());
+    Native.check(FathomNative.fathom_patch_embed(context.handle(), args));
+  }
+}

@@ -1,0 +1,48 @@
+package dev.fathom.nn.layer;
+
+import dev.fathom.nn.tensor.Tensor;
+
+/** A transposed convolution whose stride is its kernel. */
+public final class ConvTranspose2d {
+
+  private final String name;
+  private final int in;
+  private final int out;
+  private final int kernel;
+  private final Tensor weight;
+  private final Tensor bias;
+
+  private ConvTranspose2d(String name, int in, int out, int kernel, Tensor weight, Tensor bias) {
+    this.name = name;
+    this.in = in;
+    this.out = out;
+    this.kernel = kernel;
+    this.weight = weight;
+    this.bias = bias;
+  }
+
+  /** The layer of {@code name.weight} [in,out,k,k] and {@code name.bias} [out]. */
+  public static ConvTranspose2d load(Loader loader, String name, int in, int out, int kernel) {
+    return new ConvTranspose2d(
+        name,
+        in,
+        out,
+        kernel,
+        loader.convTranspose2d(name + ".weight", in, out, kernel),
+        loader.plain(name + ".bias", out));
+  }
+
+  /**
+   * The enlarged map.
+   *
+   * @param x [B,H,W,in]
+   * @return [B,kH,kW,out]
+   */
+  public Tensor forward(Pass pass, Tensor x) {
+    Shapes.requireRank(name, x, 4, "[B,H,W," + in + "]");
+    Shapes.requireChannels(name, x, in);
+    Tensor y = pass.allocate(x.extent(0), kernel * x.extent(1), kernel * x.extent(2), out);
+    pass.backend().conv().convTranspose2d(kernel, x, weight, bias, y);
+    return y;
+  }
+}
