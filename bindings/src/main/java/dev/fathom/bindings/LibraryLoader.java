@@ -1,7 +1,6 @@
 package dev.fathom.bindings;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.fathom.bindings.FathomLoadException.Attempt;
@@ -14,7 +13,6 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
@@ -272,21 +270,27 @@ final class LibraryLoader {
                 "take it away from there, or give the right file with -Dfathom.library"));
   }
 
-  /**
-   * Why the dynamic linker does not take a file. SymbolLookup keeps that to itself; System.load
-   * tells.
-   */
+  /** Why the dynamic linker does not take a file, which SymbolLookup keeps to itself. */
   private static String linkerMessage(Path file) {
-    try {
-      System.load(file.toString());
-      return "unknown reason";
-    } catch (UnsatisfiedLinkError e) {
-      String text = String.valueOf(e.getMessage());
-      String prefix = file + ": ";
-      while (text.startsWith(prefix)) {
-        text = text.substring(prefix.length());
+    SymbolLookup libc = LINKER.defaultLookup();
+    MethodHandle open =
+        LINKER.downcallHandle(
+            libc.findOrThrow("dlopen"), FunctionDescriptor.of(ADDRESS, ADDRESS, JAVA_INT));
+    MethodHandle error =
+        LINKER.downcallHandle(
+            libc.findOrThrow("dlerror"), FunctionDescriptor.of(FathomNative.C_POINTER));
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment library =
+          (MemorySegment) open.invokeExact(call.allocateFrom(file.toString()), 1);
+      MemorySegment text = (MemorySegment) error.invokeExact();
+      if (library.address() != 0 || text.address() == 0) {
+        return "unknown reason";
       }
-      return text;
+      String message = text.getString(0);
+      String prefix = file + ": ";
+      return message.startsWith(prefix) ? message.substring(prefix.length()) : message;
+    } catch (Throwable e) {
+      throw new AssertionError("dlopen and dlerror do not throw", e);
     }
   }
 
@@ -315,9 +319,8 @@ final class LibraryLoader {
   }
 
   private static String callForText(MemorySegment function) {
-    MemoryLayout text = MemoryLayout.sequenceLayout(Long.MAX_VALUE, JAVA_BYTE);
     MethodHandle handle =
-        LINKER.downcallHandle(function, FunctionDescriptor.of(ADDRESS.withTargetLayout(text)));
+        LINKER.downcallHandle(function, FunctionDescriptor.of(FathomNative.C_POINTER));
     try {
       return ((MemorySegment) handle.invokeExact()).getString(0);
     } catch (Throwable e) {
