@@ -118,17 +118,33 @@ static void bicubic_row(const separable* s, int64_t image, int64_t row, float* o
   float_row(s, image, row, 4, out);
 }
 
-/* A pixel in a vector of four; the last element is not used. */
-typedef uint8_t u8x4 __attribute__((vector_size(4)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
 typedef float f32x4 __attribute__((vector_size(16)));
 
-/* Reads one byte past the three colours. */
-FATHOM_INLINE f32x4 load_pixel(const uint8_t* p) {
-  u8x4 v;
-  memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, f32x4);
+/* The three bytes at p; with spare also one more is read, in a single load. */
+FATHOM_INLINE int32_t load_pixel(const uint8_t* p, int spare) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  if (spare) {
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+  }
+#endif
+  (void)spare;
+  return p[0] | p[1] << 8 | p[2] << 16;
 }
-FATHOM_INLINE f32x4 load_last_pixel(const uint8_t* p) { return (f32x4){p[0], p[1], p[2], 0}; }
+
+/* The weighted sum of four pixels, channel c scaled by 256^c: the bytes are masked, not shifted. */
+FATHOM_INLINE f32x4 blend_pixels(const uint8_t* x, const int32_t* at, const float* weight,
+                                 int spare) {
+  const i32x4 mask = {0xff, 0xff00, 0xff0000, 0};
+  f32x4 sum = {0};
+  for (int k = 0; k < 4; k++) {
+    int32_t p = load_pixel(x + at[k], spare);
+    sum += weight[k] * __builtin_convertvector((i32x4){p, p, p, p} & mask, f32x4);
+  }
+  return sum;
+}
 
 /*
  * The weights of the vertical pass add up to 1, so that scale and shift of the normalisation can be
@@ -138,20 +154,17 @@ static void picture_row(const separable* s, int64_t image, int64_t row, float* o
   (void)image;
   const fathom_preprocess_args* a = s->source;
   const uint8_t* x = a->pixels + row * a->row_stride;
+  const double unit[3] = {255.0, 255.0 * 256, 255.0 * 65536};
   f32x4 scale = {0}, shift = {0};
   for (int c = 0; c < 3; c++) {
-    scale[c] = (float)(1.0 / (255.0 * (double)a->std[c]));
+    scale[c] = (float)(1.0 / (unit[c] * (double)a->std[c]));
     shift[c] = (float)(-(double)a->mean[c] / (double)a->std[c]);
   }
-  int64_t stride = a->pixel_stride, last = a->width - 1;
+  int64_t last = (a->width - 1) * a->pixel_stride;
   for (int64_t i = 0; i < s->columns.size; i++) {
-    const int32_t* index = s->columns.index + 4 * i;
+    const int32_t* at = s->columns.index + 4 * i;
     const float* weight = s->columns.weight + 4 * i;
-    f32x4 sum = {0};
-    if (index[3] < last)
-      for (int k = 0; k < 4; k++) sum += weight[k] * load_pixel(x + index[k] * stride);
-    else
-      for (int k = 0; k < 4; k++) sum += weight[k] * load_last_pixel(x + index[k] * stride);
+    f32x4 sum = at[3] < last ? blend_pixels(x, at, weight, 1) : blend_pixels(x, at, weight, 0);
     sum = sum * scale + shift;
     /* The fourth float is overwritten by the next pixel or is slack. */
     memcpy(out + 3 * i, &sum, sizeof sum);
@@ -216,6 +229,7 @@ fathom_status FN(preprocess)(fathom_context* context, const fathom_preprocess_ar
   s.columns = axis_place(a->out_width, 4, &memory);
   axis_bicubic(&s.rows, a->height, (double)a->height / (double)a->out_height);
   axis_bicubic(&s.columns, a->width, (double)a->width / (double)a->out_width);
+  axis_scale(&s.columns, a->pixel_stride);
   separable_run(&s);
   return FATHOM_OK;
 }

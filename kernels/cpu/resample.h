@@ -98,6 +98,11 @@ FATHOM_INLINE void axis_bicubic(axis* a, int64_t source, double step) {
   }
 }
 
+/* Turns pixel indices into offsets. */
+FATHOM_INLINE void axis_scale(axis* a, int64_t pixel) {
+  for (int64_t i = 0; i < a->size * a->taps; i++) a->index[i] *= (int32_t)pixel;
+}
+
 /* ---- stores ---- */
 
 /* Past the caches; p is aligned to a vector. stream_end before anyone else may read. */
