@@ -6,6 +6,7 @@
  * use it. Everything else goes through the two passes of resample.h.
  */
 #include "resample.h"
+#include "resample_window.h"
 
 /* ---- bilinear, at least a vector of channels ---- */
 
@@ -13,21 +14,17 @@ typedef struct {
   const fathom_resize_bilinear_args* args;
   axis rows, columns;
   int64_t block, blocks;
-  int stream;
 } wide;
 
 FATHOM_INLINE void blend(const float* const* x, const float* weight, const float* add, float* y,
-                         int64_t channels, int stream) {
+                         int64_t channels) {
   const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
   vf w0 = v_set(weight[0]), w1 = v_set(weight[1]), w2 = v_set(weight[2]), w3 = v_set(weight[3]);
   int64_t c = 0;
   for (; c + W <= channels; c += W) {
     vf v = w0 * v_load(x0 + c) + w1 * v_load(x1 + c) + w2 * v_load(x2 + c) + w3 * v_load(x3 + c);
     if (add) v += v_load(add + c);
-    if (stream)
-      v_stream(y + c, v);
-    else
-      v_store(y + c, v);
+    v_store(y + c, v);
   }
   if (c == channels) return;
   int64_t rest = channels - c;
@@ -56,13 +53,9 @@ static void wide_task(void* argument, int64_t index, int32_t thread) {
       const float* source[4] = {top + left, top + right, bottom + left, bottom + right};
       const float weight[4] = {h0 * w0, h0 * w1, h1 * w0, h1 * w1};
       const float* add = a->add ? a->add + at : NULL;
-      if (p->stream)
-        blend(source, weight, add, a->y + at, channels, 1);
-      else
-        blend(source, weight, add, a->y + at, channels, 0);
+      blend(source, weight, add, a->y + at, channels);
     }
   }
-  if (p->stream) stream_end();
 }
 
 /* ---- horizontal passes ---- */
@@ -114,6 +107,12 @@ FATHOM_INLINE void float_row(const separable* s, int64_t image, int64_t row, int
 static void bilinear_row(const separable* s, int64_t image, int64_t row, float* out) {
   float_row(s, image, row, 2, out);
 }
+#if HAVE_WINDOW
+static void bilinear_window_row(const separable* s, int64_t image, int64_t row, float* out) {
+  const float* x = (const float*)s->source + (image * s->height + row) * s->width * s->channels;
+  window_row(x, s->extra, &s->columns, s->channels, out);
+}
+#endif
 static void bicubic_row(const separable* s, int64_t image, int64_t row, float* out) {
   float_row(s, image, row, 4, out);
 }
@@ -173,16 +172,20 @@ static void picture_row(const separable* s, int64_t image, int64_t row, float* o
 
 /* ---- operators ---- */
 
-/* Scratch memory for the taps, and buffers for the two passes. */
+/* Scratch memory for the taps and `extra` bytes after them, and buffers for the two passes. */
 static fathom_status reserve(fathom_context* context, int64_t taps, int64_t out_height,
-                             int64_t out_width, int64_t channels, int buffers) {
+                             int64_t out_width, int64_t channels, int buffers, size_t extra) {
   size_t floats = buffers ? row_floats(out_width, channels) * (size_t)taps : 0;
-  return fathom_reserve(context, axis_bytes(out_height + out_width, taps), floats * sizeof(float));
+  return fathom_reserve(context, axis_bytes(out_height + out_width, taps) + extra,
+                        floats * sizeof(float));
 }
 
 fathom_status FN(resize_bilinear)(fathom_context* context, const fathom_resize_bilinear_args* a) {
   int direct = a->channels >= W;
-  fathom_status status = reserve(context, 2, a->out_height, a->out_width, a->channels, !direct);
+  int windowed = window_useful(a->width, a->out_width, a->channels);
+  size_t extra = windowed ? window_bytes(a->out_width, a->channels) : 0;
+  fathom_status status =
+      reserve(context, 2, a->out_height, a->out_width, a->channels, !direct, extra);
   if (status != FATHOM_OK) return status;
   char* memory = fathom_shared(context);
   axis rows = axis_place(a->out_height, 2, &memory);
@@ -190,9 +193,7 @@ fathom_status FN(resize_bilinear)(fathom_context* context, const fathom_resize_b
   axis_bilinear(&rows, a->height, a->align_corners);
   axis_bilinear(&columns, a->width, a->align_corners);
   if (direct) {
-    int64_t bytes = a->batch * a->out_height * a->out_width * a->channels * (int64_t)sizeof(float);
-    int aligned = a->channels % W == 0 && misaligned(a->y, W) == 0;
-    wide p = {.args = a, .rows = rows, .columns = columns, .stream = aligned && bytes >= STREAM_BYTES};
+    wide p = {.args = a, .rows = rows, .columns = columns};
     p.block = rows_in_task(context, a->batch, a->out_height);
     p.blocks = fathom_ceil_div(a->out_height, p.block);
     fathom_pool_run(context->pool, a->batch * p.blocks, wide_task, &p);
@@ -201,12 +202,20 @@ fathom_status FN(resize_bilinear)(fathom_context* context, const fathom_resize_b
   separable s = {.context = context, .batch = a->batch, .height = a->height, .width = a->width,
                  .channels = a->channels, .rows = rows, .columns = columns,
                  .horizontal = bilinear_row, .source = a->x, .add = a->add, .y = a->y};
+#if HAVE_WINDOW
+  window w;
+  if (windowed) {
+    w = window_place(&columns, a->width, a->channels, memory);
+    s.horizontal = bilinear_window_row;
+    s.extra = &w;
+  }
+#endif
   separable_run(&s);
   return FATHOM_OK;
 }
 
 fathom_status FN(resize_bicubic)(fathom_context* context, const fathom_resize_bicubic_args* a) {
-  fathom_status status = reserve(context, 4, a->out_height, a->out_width, a->channels, 1);
+  fathom_status status = reserve(context, 4, a->out_height, a->out_width, a->channels, 1, 0);
   if (status != FATHOM_OK) return status;
   char* memory = fathom_shared(context);
   separable s = {.context = context, .batch = a->batch, .height = a->height, .width = a->width,
@@ -220,7 +229,7 @@ fathom_status FN(resize_bicubic)(fathom_context* context, const fathom_resize_bi
 }
 
 fathom_status FN(preprocess)(fathom_context* context, const fathom_preprocess_args* a) {
-  fathom_status status = reserve(context, 4, a->out_height, a->out_width, 3, 1);
+  fathom_status status = reserve(context, 4, a->out_height, a->out_width, 3, 1, 0);
   if (status != FATHOM_OK) return status;
   char* memory = fathom_shared(context);
   separable s = {.context = context, .batch = 1, .height = a->height, .width = a->width,
