@@ -6,5 +6,5 @@ import picocli.CommandLine;
 @CommandLine.Command(
     name = "weights",
     description = "Published checkpoints: list them, download them.",
-    subcommands = WeightsListCommand.class)
+    subcommands = {WeightsListCommand.class, WeightsDownloadCommand.class})
 final class WeightsCommand {}

@@ -96,17 +96,19 @@ public final class WeightsCache {
     if (weights.contains("/") || weights.contains(".")) {
       throw new UserException(weights, "no such file");
     }
-    throw unknown(weights);
+    throw new UserException(weights, "no such file and " + noSuchName(weights));
   }
 
   /** The error for a name that the catalogue does not have: near names first, then the rest. */
-  static UserException unknown(String name) {
+  public static UserException unknownName(String name) {
+    return new UserException(name, noSuchName(name));
+  }
+
+  private static String noSuchName(String name) {
     List<String> nearest = Catalogue.nearest(name);
-    return new UserException(
-        name,
-        "no such file and no published checkpoint of that name; nearest are "
-            + String.join(", ", nearest.subList(0, NEAR_NAMES))
-            + "; the others are "
-            + String.join(", ", nearest.subList(NEAR_NAMES, nearest.size())));
+    return "no published checkpoint of that name; nearest are "
+        + String.join(", ", nearest.subList(0, NEAR_NAMES))
+        + "; the others are "
+        + String.join(", ", nearest.subList(NEAR_NAMES, nearest.size()));
   }
 }

@@ -1,7 +1,8 @@
-package dev.fathom.training.cli;
+package dev.fathom.training;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -53,7 +54,7 @@ public final class TemporaryFile implements AutoCloseable {
       try {
         Files.createFile(path);
         return new TemporaryFile(path, absolute);
-      } catch (java.nio.file.FileAlreadyExistsException e) {
+      } catch (FileAlreadyExistsException e) {
         OPEN.remove(path);
       } catch (IOException e) {
         OPEN.remove(path);
