@@ -1,5 +1,7 @@
 package dev.fathom.nn.checkpoint;
 
+import dev.fathom.nn.model.ModelConfig;
+import dev.fathom.nn.model.Release;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -14,107 +16,62 @@ import java.util.Random;
  * names of the published checkpoints and under those of Hugging Face.
  */
 final class SmallNetwork {
-  private final Map<String, long[]> shapes = new LinkedHashMap<>();
+  private final ModelConfig config;
   private final Map<String, WritableTensor> tensors = new LinkedHashMap<>();
-  private final int embed;
-  private final int depth;
-  private final boolean swiglu;
 
-  private SmallNetwork(int embed, int depth, boolean swiglu, int features, int[] channels) {
-    this.embed = embed;
-    this.depth = depth;
-    this.swiglu = swiglu;
-    encoder();
-    head(features, channels);
+  private SmallNetwork(ModelConfig config) {
+    this.config = config;
     Random random = new Random(7);
-    shapes.forEach((name, shape) -> {
-      float[] values = new float[(int) TensorInfo.of(name, DType.F32, shape).elements()];
-      for (int i = 0; i < values.length; i++) {
-        values[i] = random.nextFloat() - 0.5f;
-      }
-      tensors.put(name, WritableTensor.floats(name, MemorySegment.ofArray(values), shape));
-    });
+    shapes()
+        .forEach((name, shape) -> {
+          float[] values = new float[(int) TensorInfo.of(name, DType.F32, shape).elements()];
+          for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextFloat() - 0.5f;
+          }
+          tensors.put(name, WritableTensor.floats(name, MemorySegment.ofArray(values), shape));
+        });
   }
 
   /** The small network of the reference vectors. */
   static SmallNetwork gelu() {
-    return new SmallNetwork(128, 4, false, 32, new int[] {16, 32, 64, 128});
+    return of(128, 4, false, 32, List.of(16, 32, 64, 128));
   }
 
   static SmallNetwork swiglu() {
-    return new SmallNetwork(64, 2, true, 16, new int[] {8, 8, 8, 8});
+    return of(64, 4, true, 16, List.of(8, 8, 8, 8));
+  }
+
+  static SmallNetwork of(
+      int embed, int depth, boolean swiglu, int features, List<Integer> channels) {
+    List<Integer> taps = List.of(depth - 4, depth - 3, depth - 2, depth - 1);
+    String name = "vit" + embed + "x" + depth;
+    return new SmallNetwork(
+        new ModelConfig(
+            name,
+            embed,
+            depth,
+            embed / 64,
+            swiglu,
+            taps,
+            features,
+            channels,
+            Release.V1,
+            0,
+            14,
+            5));
+  }
+
+  /** As V1, with the taps of the last four blocks. */
+  ModelConfig config() {
+    return config;
   }
 
   Map<String, long[]> shapes() {
-    return shapes;
+    return ParameterShapes.of(config);
   }
 
   List<WritableTensor> tensors() {
     return List.copyOf(tensors.values());
-  }
-
-  private void encoder() {
-    String p = "pretrained.";
-    shapes.put(p + "cls_token", new long[] {1, 1, embed});
-    shapes.put(p + "pos_embed", new long[] {1, 1 + 5 * 5, embed});
-    shapes.put(p + "mask_token", new long[] {1, embed});
-    shapes.put(p + "patch_embed.proj.weight", new long[] {embed, 3, 14, 14});
-    shapes.put(p + "patch_embed.proj.bias", new long[] {embed});
-    for (int i = 0; i < depth; i++) {
-      String b = p + "blocks." + i + ".";
-      norm(b + "norm1");
-      linear(b + "attn.qkv", 3L * embed, embed);
-      linear(b + "attn.proj", embed, embed);
-      shapes.put(b + "ls1.gamma", new long[] {embed});
-      norm(b + "norm2");
-      if (swiglu) {
-        linear(b + "mlp.w12", 4L * embed, embed);
-        linear(b + "mlp.w3", embed, 2L * embed);
-      } else {
-        linear(b + "mlp.fc1", 4L * embed, embed);
-        linear(b + "mlp.fc2", embed, 4L * embed);
-      }
-      shapes.put(b + "ls2.gamma", new long[] {embed});
-    }
-    norm(p + "norm");
-  }
-
-  private void head(int features, int[] channels) {
-    String h = "depth_head.";
-    for (int i = 0; i < 4; i++) {
-      conv(h + "projects." + i, channels[i], embed, 1);
-    }
-    conv(h + "resize_layers.0", channels[0], channels[0], 4);
-    conv(h + "resize_layers.1", channels[1], channels[1], 2);
-    conv(h + "resize_layers.3", channels[3], channels[3], 3);
-    for (int i = 1; i <= 4; i++) {
-      shapes.put(
-          h + "scratch.layer" + i + "_rn.weight", new long[] {features, channels[i - 1], 3, 3});
-      String r = h + "scratch.refinenet" + i + ".";
-      conv(r + "out_conv", features, features, 1);
-      for (String unit : List.of("resConfUnit1.", "resConfUnit2.")) {
-        conv(r + unit + "conv1", features, features, 3);
-        conv(r + unit + "conv2", features, features, 3);
-      }
-    }
-    conv(h + "scratch.output_conv1", features / 2, features, 3);
-    conv(h + "scratch.output_conv2.0", 32, features / 2, 3);
-    conv(h + "scratch.output_conv2.2", 1, 32, 1);
-  }
-
-  private void norm(String name) {
-    shapes.put(name + ".weight", new long[] {embed});
-    shapes.put(name + ".bias", new long[] {embed});
-  }
-
-  private void linear(String name, long out, long in) {
-    shapes.put(name + ".weight", new long[] {out, in});
-    shapes.put(name + ".bias", new long[] {out});
-  }
-
-  private void conv(String name, int out, int in, int side) {
-    shapes.put(name + ".weight", new long[] {out, in, side, side});
-    shapes.put(name + ".bias", new long[] {out});
   }
 
   /** The same parameters as {@code DepthAnythingForDepthEstimation} names and splits them. */
