@@ -7,8 +7,8 @@ import java.util.SplittableRandom;
 import java.util.function.Function;
 
 /**
- * Weights of an untrained network: a pure function of the seed and each parameter's name. Matrices keep
- * the variance of what passes through them, so that activations stay in range.
+ * Weights of an untrained network: a pure function of the seed and each parameter's name. Matrices
+ * keep the variance of what passes through them, so that activations stay in range.
  */
 public final class RandomWeights implements Weights {
 
