@@ -168,6 +168,35 @@ public final class DepthModel implements AutoCloseable {
     return estimate(image, true);
   }
 
+  /**
+   * The network alone, on a picture that is normalised already: without resizing either way.
+   *
+   * @param image [3,height,width]: planes of (channel / 255 - mean) / std
+   * @param height a multiple of the patch
+   * @param width a multiple of the patch
+   * @return [height,width]
+   * @throws IllegalArgumentException if the sizes do not fit
+   */
+  public synchronized float[] estimateNormalised(float[] image, int height, int width) {
+    requireOpen();
+    int pixels = Math.multiplyExact(height, width);
+    if (image.length != 3 * pixels) {
+      throw new IllegalArgumentException(
+          image.length + " values for a picture [3," + height + "," + width + "]");
+    }
+    return inference.run(
+        new long[] {1, height, width, 3},
+        input -> {
+          MemorySegment target = input.data();
+          for (int i = 0; i < pixels; i++) {
+            for (int c = 0; c < 3; c++) {
+              target.setAtIndex(ValueLayout.JAVA_FLOAT, 3L * i + c, image[c * pixels + i]);
+            }
+          }
+        },
+        Tensor::toArray);
+  }
+
   private synchronized DepthMap estimate(RgbImage image, boolean raw) {
     requireOpen();
     NetworkSize size = NetworkSize.of(image.width(), image.height(), inputSize, config.patch());
