@@ -1,15 +1,15 @@
 /*
  * The thread pool: a parallel loop over indices handed out by an atomic counter.
  *
- * A loop begins when the caller opens the gate and ends when it has closed it and the last worker that
- * came in has gone. A worker that comes late finds the gate closed and is not waited for, so a small
- * loop costs no more than the caller's own work when the other cores are busy elsewhere.
+ * A loop begins when the caller opens the gate and ends when it has closed it and the last worker
+ * that came in has gone. A worker that comes late finds the gate closed and is not waited for, so a
+ * small loop costs no more than the caller's own work when the other cores are busy elsewhere.
  *
  * Operators follow each other within microseconds, so an idle worker first spins, then sleeps on a
- * condition variable; the caller does the same while it waits for the last worker. The mutex is for
- * sleeping only. Who goes to sleep says so (sleepers, waiting) before it looks at the gate once more;
- * who changes the gate looks for sleepers afterwards. Both in sequentially consistent order, so one of
- * the two sees the other.
+ * condition variable; the caller does the same while it waits for the last worker. The mutex is
+ * for sleeping only. Who goes to sleep says so (sleepers, waiting) before it looks at the gate once
+ * more; who changes the gate looks for sleepers afterwards. Both in sequentially consistent order,
+ * so one of the two sees the other.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -20,8 +20,8 @@
 #include "internal.h"
 
 /*
- * How long to spin before sleeping: longer than the pause between two operators, about as long as it
- * takes to wake a thread. By the clock, as a pause instruction takes 5 to 60 nanoseconds.
+ * How long to spin before sleeping: longer than the pause between two operators, about as long as
+ * it takes to wake a thread. By the clock, as a pause instruction takes 5 to 60 nanoseconds.
  */
 #define SPIN_NANOSECONDS 50000
 #define PAUSES_PER_LOOK 64

@@ -1,4 +1,4 @@
-/* The thread pool and contexts under concurrency; also run under ThreadSanitizer, make test-tsan. */
+/* The thread pool and contexts under concurrency; `make test-tsan` uses ThreadSanitizer. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
