@@ -23,8 +23,7 @@ final class Inputs {
   }
 
   static void write(Path file, float[] values) throws IOException {
-    ByteBuffer bytes =
-        ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
     bytes.asFloatBuffer().put(values);
     Files.write(file, bytes.array());
   }

@@ -10,8 +10,9 @@ import picocli.CommandLine;
 import picocli.CommandLine.Option;
 
 /**
- * The whole network beside ONNX Runtime: the same weights, threads and input, two processes that take
- * turns, so that a machine that changes its speed changes both. The figure to quote is the ratio.
+ * The whole network beside ONNX Runtime: the same weights, threads and input, two processes that
+ * take turns, so that a machine that changes its speed changes both. The figure to quote is the
+ * ratio.
  */
 @CommandLine.Command(
     name = "network",
@@ -37,7 +38,10 @@ public final class NetworkBenchmark implements java.util.concurrent.Callable<Int
   @Option(names = "--rounds", description = "Default: ${DEFAULT-VALUE}.", defaultValue = "7")
   private int rounds;
 
-  @Option(names = "--runs", description = "Per round. Default: ${DEFAULT-VALUE}.", defaultValue = "2")
+  @Option(
+      names = "--runs",
+      description = "Per round. Default: ${DEFAULT-VALUE}.",
+      defaultValue = "2")
   private int runs;
 
   public static void main(String[] args) {

@@ -29,8 +29,7 @@ final class OnnxNetwork implements Runner.Network {
 
   @Override
   public float[] run(float[] image) throws OrtException {
-    try (OnnxTensor tensor =
-            OnnxTensor.createTensor(environment, FloatBuffer.wrap(image), shape);
+    try (OnnxTensor tensor = OnnxTensor.createTensor(environment, FloatBuffer.wrap(image), shape);
         OrtSession.Result result = session.run(Map.of(input, tensor))) {
       FloatBuffer buffer = ((OnnxTensor) result.get(0)).getFloatBuffer();
       float[] depth = new float[buffer.remaining()];

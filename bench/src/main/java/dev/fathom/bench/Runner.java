@@ -13,8 +13,9 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One network run in a process of its own, so that its peak memory is its own: loads, runs once, waits
- * for a line on standard input before each further round, and prints figures as {@code name value}.
+ * One network run in a process of its own, so that its peak memory is its own: loads, runs once,
+ * waits for a line on standard input before each further round, and prints figures as {@code name
+ * value}.
  *
  * <p>The peers implement {@link Network}; {@link NetworkBenchmark} starts this class and reads it.
  */
@@ -39,7 +40,9 @@ final class Runner {
 
   private Runner() {}
 
-  /** Arguments: kind (fathom or onnx), file, threads, height, width, runs per round, output file. */
+  /**
+   * Arguments: kind (fathom or onnx), file, threads, height, width, runs per round, output file.
+   */
   public static void main(String[] args) throws Exception {
     String kind = args[0];
     Path file = Path.of(args[1]);

@@ -3,6 +3,7 @@ package dev.fathom.nn.checkpoint;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
+import java.util.function.Supplier;
 
 /** A tensor that can be written to a checkpoint, without being in memory as a whole. */
 public interface WritableTensor {
@@ -55,6 +56,25 @@ public interface WritableTensor {
       @Override
       public void writeTo(Sink sink) throws IOException {
         sink.write(bytes);
+      }
+    };
+  }
+
+  /**
+   * A float32 tensor whose elements are made when it is written, and dropped then.
+   *
+   * @param values gives as many elements as {@code info} says, row-major
+   */
+  static WritableTensor generated(TensorInfo info, Supplier<float[]> values) {
+    return new WritableTensor() {
+      @Override
+      public TensorInfo info() {
+        return info;
+      }
+
+      @Override
+      public void writeTo(Sink sink) throws IOException {
+        floats(info.name(), MemorySegment.ofArray(values.get()), info.dims()).writeTo(sink);
       }
     };
   }

@@ -44,10 +44,15 @@ final class PositionTable {
         .resample()
         .resizeBicubic(
             table.slice(channels, 1, side, side, channels),
-            side / (rows + OFFSET),
-            side / (columns + OFFSET),
+            step(rows),
+            step(columns),
             result.slice(channels, 1, rows, columns, channels));
     return result;
+  }
+
+  /** The sampling step, rounded as torch rounds it for float32 data. */
+  private double step(long patches) {
+    return (float) (1 / ((patches + OFFSET) / side));
   }
 
   /** Takes back what {@link #forward} gave. */

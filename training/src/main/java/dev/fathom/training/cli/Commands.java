@@ -13,7 +13,11 @@ final class Commands {
   private static final Map<String, Supplier<Object>> ALL = new LinkedHashMap<>();
 
   static {
+    ALL.put("predict", PredictCommand::new);
     ALL.put("weights", WeightsCommand::new);
+    ALL.put("convert", ConvertCommand::new);
+    ALL.put("info", InfoCommand::new);
+    ALL.put("smoke", SmokeCommand::new);
   }
 
   private Commands() {}

@@ -6,7 +6,9 @@ import dev.fathom.bindings.Native;
 import dev.fathom.bindings.NativeLibrary;
 import dev.fathom.nn.checkpoint.Checkpoint;
 import dev.fathom.nn.checkpoint.CheckpointWeights;
-import dev.fathom.nn.model.ModelInference;
+import dev.fathom.nn.checkpoint.InferredModel;
+import dev.fathom.nn.model.ModelConfig;
+import dev.fathom.nn.model.Release;
 import dev.fathom.training.weights.Catalogue;
 import dev.fathom.training.weights.WeightsCache;
 import java.io.IOException;
@@ -107,8 +109,26 @@ final class InfoCommand extends Command {
           String.format(
               Locale.ROOT, "%d, %.1f M numbers", weights.names().size(), parameters / 1e6));
       checkpoint.metadata().forEach((key, value) -> row(out, "  " + key, value));
-      row(out, "Network", ModelInference.describe(weights));
+      row(out, "Network", network(InferredModel.of(weights, null, null, null)));
     }
+  }
+
+  private static String network(InferredModel model) {
+    ModelConfig config = model.config();
+    return config.name()
+        + (model.encoderOnly() ? ", the encoder alone" : " " + config.release().label())
+        + (config.release() == Release.V2_METRIC ? " to " + config.maxDepth() + " m" : "")
+        + ": embed dim "
+        + config.embedDim()
+        + ", "
+        + config.depth()
+        + " blocks, "
+        + config.heads()
+        + " heads, taps "
+        + config.taps()
+        + ", features "
+        + config.features()
+        + (model.isGuessed() ? " (" + model.guessed() + ")" : "");
   }
 
   private static void row(PrintWriter out, String name, String value) {

@@ -93,7 +93,7 @@ final class ModelOptions {
       if (maxDepth != null) {
         options = options.withMaxDepth(maxDepth);
       } else if (chosen.published().isPresent() && chosen.published().get().maxDepth() > 0) {
-        options = options.withMaxDepth((float) chosen.published().get().maxDepth());
+        options = options.withMaxDepth(chosen.published().get().maxDepth());
       }
       return options;
     } catch (IllegalArgumentException e) {

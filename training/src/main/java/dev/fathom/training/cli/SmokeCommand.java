@@ -1,6 +1,13 @@
 package dev.fathom.training.cli;
 
+import dev.fathom.nn.checkpoint.DType;
+import dev.fathom.nn.checkpoint.InferredModel;
+import dev.fathom.nn.checkpoint.SafeTensorsWriter;
+import dev.fathom.nn.checkpoint.TensorInfo;
+import dev.fathom.nn.checkpoint.WritableTensor;
 import dev.fathom.nn.model.ModelConfig;
+import dev.fathom.nn.model.ParameterShapes;
+import dev.fathom.nn.model.RandomWeights;
 import dev.fathom.nn.model.Release;
 import java.awt.BasicStroke;
 import java.awt.Color;
@@ -11,6 +18,8 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import javax.imageio.ImageIO;
 import picocli.CommandLine;
 import picocli.CommandLine.Option;
@@ -21,7 +30,7 @@ import picocli.CommandLine.Option;
  */
 @CommandLine.Command(
     name = "smoke",
-    description = "Draws a picture and runs an untrained network on it: only a smoke test.",
+    description = "Writes a drawn picture and random weights: something to try predict on.",
     hidden = true)
 final class SmokeCommand extends Command {
   private static final int WIDTH = 640;
@@ -38,21 +47,26 @@ final class SmokeCommand extends Command {
     Files.createDirectories(out);
     Path picture = out.resolve("street.png");
     ImageIO.write(draw(), "png", picture.toFile());
-    Path weights = out.resolve("random_vits.safetensors");
-    RandomCheckpoint.write(weights, ModelConfig.published("vits", Release.V1, 0), 1);
-    console.note("weights are random: this is only a smoke test, the depth means nothing");
-    return Fathom.run(
-        console.out(),
-        new java.io.PrintWriter(System.err, true, java.nio.charset.StandardCharsets.UTF_8),
-        "predict",
-        picture.toString(),
-        "--weights",
-        weights.toString(),
-        "--out",
-        out.toString(),
-        "--side-by-side",
-        "--format",
-        "png,png16,npy");
+    Path weights = out.resolve("random_vits14.safetensors");
+    writeRandomWeights(weights, ModelConfig.published("vits", Release.V1, 0));
+    console.note(
+        "wrote "
+            + picture
+            + " and "
+            + weights
+            + ", random weights: what they predict means nothing");
+    return ExitCode.OK;
+  }
+
+  private static void writeRandomWeights(Path file, ModelConfig config) throws IOException {
+    RandomWeights random = new RandomWeights(1);
+    List<WritableTensor> tensors = new ArrayList<>();
+    ParameterShapes.of(config)
+        .forEach((name, shape) ->
+            tensors.add(
+                WritableTensor.generated(
+                    TensorInfo.of(name, DType.F32, shape), () -> random.values(name, shape))));
+    SafeTensorsWriter.write(file, tensors, InferredModel.metadata(config));
   }
 
   /** A street under a sky: something with near and far parts. */

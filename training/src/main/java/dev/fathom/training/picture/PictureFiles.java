@@ -116,7 +116,7 @@ public final class PictureFiles {
 
   private static boolean isPath(String input) {
     try {
-      Path unused = Path.of(input);
+      var _ = Path.of(input);
       return true;
     } catch (InvalidPathException e) {
       // On Windows a glob is not a path.
