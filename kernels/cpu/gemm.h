@@ -35,12 +35,8 @@
 typedef struct {
   const float* result; /* where the tile will be written: row i at result + i * result_stride */
   int64_t result_stride;
-  const float* panel;  /* a stretch of the panel of B that comes next */
-  const float* source; /* k floats of a row of A that will be packed next */
+  const float* panel; /* a stretch of the panel of B that comes next */
 } gemm_hints;
-
-/* Steps of k between two hints. */
-#define GEMM_UNROLL 4
 
 /*
  * gemm_tile for the first `rows` rows, a constant; the others are neither computed nor stored. hints
@@ -65,28 +61,23 @@ FATHOM_INLINE void gemm_tile_rows(int rows, int64_t k, const float* restrict a, 
     a += a_step;                          \
     b += NR;                              \
   }
-#define HINT                      \
-  __builtin_prefetch(panel, 0, 2);       \
-  __builtin_prefetch(source, 0, 2);      \
-  panel += 16;                           \
-  source += GEMM_UNROLL;
   if (hints) {
-    const float* result = hints->result;
     const float* panel = hints->panel;
-    const float* source = hints->source;
-    for (int row = 0; row < rows && k >= GEMM_UNROLL; row++, k -= GEMM_UNROLL) {
+    const float* result = hints->result;
+    for (int row = 0; row < rows && k >= 4; row++, k -= 4) {
       __builtin_prefetch(result, 1);
       if (NR > 16) __builtin_prefetch(result + 16, 1);
       result += hints->result_stride;
-      HINT
+      __builtin_prefetch(panel, 0, 2);
+      panel += 16;
       STEP STEP STEP STEP
     }
-    for (; k >= GEMM_UNROLL; k -= GEMM_UNROLL) {
-      HINT
+    for (; k >= 4; k -= 4) {
+      __builtin_prefetch(panel, 0, 2);
+      panel += 16;
       STEP STEP STEP STEP
     }
   }
-#undef HINT
   for (; k > 0; k--) STEP
 #undef STEP
 #undef ROW
@@ -193,12 +184,8 @@ typedef struct {
   int64_t depth_block;  /* k of one pass */
   int64_t row_tasks;    /* parts of the row tiles */
   int64_t column_tasks; /* parts of the column panels */
-  int32_t threads;
-  /* Hints, NULL if there is no such matrix: what finish writes [rows,columns], pack reads [rows,depth]. */
-  const float* result;
+  const float* result;  /* what finish writes, for prefetching: [rows,columns], or NULL */
   int64_t result_stride;
-  const float* source;
-  int64_t source_stride;
 } gemm_plan;
 
 /* Writes A's rows [row, row + rows), rows <= MR, and columns [k, k + depth) to panel[depth][MR]. */
@@ -220,7 +207,7 @@ typedef void (*gemm_finish)(const void* operator, int64_t row, int64_t rows, int
 
 FATHOM_INLINE gemm_plan gemm_plan_make(int32_t threads, int64_t rows, int64_t columns, int64_t depth,
                                        const float* b) {
-  gemm_plan plan = {.rows = rows, .columns = columns, .depth = depth, .b = b, .threads = threads};
+  gemm_plan plan = {.rows = rows, .columns = columns, .depth = depth, .b = b};
   int64_t blocks = fathom_ceil_div(depth, GEMM_DEPTH);
   plan.depth_block = fathom_ceil_div(depth, blocks);
   int64_t tiles = fathom_ceil_div(rows, MR), panels = fathom_ceil_div(columns, NR);
@@ -270,8 +257,6 @@ FATHOM_INLINE void gemm_block(const gemm_plan* plan, int64_t index, void* scratc
   const int64_t panel_begin = panels * column_task / plan->column_tasks;
   const int64_t panel_end = panels * (column_task + 1) / plan->column_tasks;
   const int64_t pitch = GEMM_PANEL_SIZE(plan->depth_block);
-  const int64_t next_tile =
-      tiles * ((index + plan->threads) / plan->column_tasks) / plan->row_tasks;
   const int single = plan->depth_block >= plan->depth;
   float* a = scratch;
   float* sums = a + gemm_block_tiles(plan) * pitch;
@@ -282,27 +267,17 @@ FATHOM_INLINE void gemm_block(const gemm_plan* plan, int64_t index, void* scratc
     for (int64_t t = tile_begin; t < tile_end; t++)
       pack(operator, t * MR, fathom_min(MR, plan->rows - t * MR), k, depth,
            a + (t - tile_begin) * pitch);
-    /* The A that comes next: the next depth, or the task that this thread will get if all keep pace. */
-    const float* next = NULL;
-    if (plan->source && !last)
-      next = plan->source + tile_begin * MR * plan->source_stride + k + depth;
-    else if (plan->source && next_tile < tiles)
-      next = plan->source + next_tile * MR * plan->source_stride;
     float* c = sums;
     for (int64_t p = panel_begin; p < panel_end; p++) {
       const float* b = plan->b + (p * plan->depth + k) * NR;
       for (int64_t t = tile_begin; t < tile_end; t++) {
         const int64_t rows = fathom_min(MR, plan->rows - t * MR);
-        const float* panel = a + (t - tile_begin) * pitch;
-        gemm_hints hints = {c, 0, b + plan->depth * NR + (t - tile_begin) * (depth / GEMM_UNROLL * 16),
-                            panel};
+        gemm_hints hints = {c, 0, b + plan->depth * NR + (t - tile_begin) * (depth / 4 * 16)};
         if (last && plan->result) {
           hints.result = plan->result + t * MR * plan->result_stride + p * NR;
           hints.result_stride = plan->result_stride;
         }
-        if (next && p - panel_begin < MR)
-          hints.source = next + ((t - tile_begin) * MR + p - panel_begin) * plan->source_stride;
-        gemm_kernel_for(rows)(depth, panel, b, c, k > 0, &hints);
+        gemm_kernel_for(rows)(depth, a + (t - tile_begin) * pitch, b, c, k > 0, &hints);
         if (last)
           finish(operator, t * MR, rows, p * NR, fathom_min(NR, plan->columns - p * NR), c);
         if (!single) c += MR * NR;

@@ -135,8 +135,6 @@ fathom_status FN(linear)(fathom_context* context, const fathom_linear_args* args
                                           args->packed)};
   job.plan.result = args->y;
   job.plan.result_stride = args->out;
-  job.plan.source = args->x;
-  job.plan.source_stride = args->x_stride;
   fathom_status status = fathom_reserve(context, 0, gemm_scratch(&job.plan));
   if (status != FATHOM_OK) return status;
   fathom_pool_run(context->pool, gemm_tasks(&job.plan), linear_task, &job);
