@@ -24,6 +24,7 @@
 #define SLICE 64            /* channels of a query row that lie next to each other */
 #define BLOCK_ROWS 112      /* query rows in a task, about */
 #define GROUP_BYTES (32 << 20) /* packed keys and values held at a time, unless one head has more */
+#define GROUP_TASKS 48         /* tasks between two waits, for each thread but the first */
 #define LIMIT 10.0f         /* a row's terms stay below 2^LIMIT */
 
 typedef struct {
@@ -32,12 +33,14 @@ typedef struct {
   int64_t panels;       /* of NR keys */
   int64_t value_panels; /* of NR channels */
   int64_t slices;       /* of SLICE channels */
-  int64_t tile;         /* keys, a multiple of NR */
+  int64_t tile;         /* keys in a tile, a multiple of NR */
+  int64_t tile_floats;  /* packed: keys [tile / NR][D][NR], then values [value_panels][tile][NR] */
+  int64_t head_floats;  /* all tiles of a head */
   int64_t micro_rows;   /* ceil(T / MR) */
   int64_t block;        /* the most micro rows in a task */
   int64_t blocks;       /* tasks of a head */
   int64_t first, heads; /* which of the batch * heads are now in the packed memory */
-  float *keys, *values; /* packed, per head panels * D * NR and T * value_panels * NR */
+  float* packed;        /* [heads] of head_floats */
   size_t query_floats, out_floats, sum_floats; /* thread memory, in this order, then p */
 } plan;
 
@@ -84,6 +87,22 @@ FATHOM_INLINE int any_above(vf x, float limit) {
 }
 
 /* ---- packing ---- */
+
+/*
+ * Asks for n rows of head_dim floats ahead of their use. Every row of a head lies on another page, where
+ * the hardware does not look ahead: without this, packing waits for memory most of the time.
+ */
+FATHOM_INLINE void fetch_rows(const float* row, int64_t stride, int64_t n, int64_t head_dim,
+                              const int write) {
+  for (int64_t i = 0; i < n; i++, row += stride) {
+    for (int64_t d = 0; d < head_dim; d += 64 / sizeof(float)) {
+      if (write)
+        __builtin_prefetch(row + d, 1);
+      else
+        __builtin_prefetch(row + d, 0, 2);
+    }
+  }
+}
 
 /* W x W in place: log2 W perfect shuffles of the elements. */
 FATHOM_INLINE void transpose(vf* rows) {
@@ -147,11 +166,14 @@ static void pack_task(void* argument, int64_t index, int32_t thread __attribute_
   int64_t batch = (s->first + slot) / a->heads, head = (s->first + slot) % a->heads;
   int64_t width = a->heads * a->head_dim, stride = 3 * width;
   int64_t token = panel * NR, n = fathom_min(NR, a->tokens - token);
-  const float* k =
-      a->qkv + (batch * a->tokens + token) * stride + width + head * a->head_dim;
-  pack_keys(k, stride, n, a->head_dim, s->keys + (slot * s->panels + panel) * a->head_dim * NR);
+  const float* k = a->qkv + (batch * a->tokens + token) * stride + width + head * a->head_dim;
+  int64_t next = fathom_min(NR, a->tokens - token - NR);
+  fetch_rows(k + NR * stride, stride, next, a->head_dim, 0);
+  fetch_rows(k + NR * stride + width, stride, next, a->head_dim, 0);
+  float* tile = s->packed + slot * s->head_floats + token / s->tile * s->tile_floats;
+  pack_keys(k, stride, n, a->head_dim, tile + token % s->tile * a->head_dim);
   pack_values(k + width, stride, n, a->head_dim,
-              s->values + slot * s->value_panels * a->tokens * NR + token * NR, a->tokens * NR);
+              tile + s->tile * a->head_dim + token % s->tile * NR, s->tile * NR);
 }
 
 /* ---- attending ---- */
@@ -299,22 +321,22 @@ FATHOM_INLINE void value_tile(int64_t n, const float* restrict p, const float* r
 #undef STORE
 }
 
-/* One tile of keys for MR query rows: p, then out = or += p v. */
-static void attend_tile(const plan* s, const float* q, const float* keys, const float* values,
-                        int64_t key, const row_sums* r) {
-  int64_t head_dim = s->args->head_dim, tokens = s->args->tokens;
-  int64_t n = fathom_min(s->tile, tokens - key);
-  int64_t out_panels = key == 0 ? 0 : s->value_panels;
+/* One tile of keys, n of them, for MR query rows: p, then out = or += p v. first: the first tile. */
+static void attend_tile(const plan* s, const float* q, const float* tile, int64_t n, int first,
+                        const row_sums* r) {
+  int64_t head_dim = s->args->head_dim;
+  int64_t out_panels = first ? 0 : s->value_panels;
   for (int64_t column = 0; column < n; column += NR) {
-    const float* k = keys + (key + column) * head_dim;
-    int first = key + column == 0;
+    const float* k = tile + column * head_dim;
+    int start = first && column == 0;
     if (head_dim == SLICE)
-      score_tile(q, k, SLICE, n - column, r, column, first, out_panels);
+      score_tile(q, k, SLICE, n - column, r, column, start, out_panels);
     else
-      score_tile(q, k, head_dim, n - column, r, column, first, out_panels);
+      score_tile(q, k, head_dim, n - column, r, column, start, out_panels);
   }
+  const float* values = tile + s->tile * head_dim;
   for (int64_t panel = 0; panel < s->value_panels; panel++)
-    value_tile(n, r->p, values + (panel * tokens + key) * NR, r->out + panel * MR * NR, key > 0);
+    value_tile(n, r->p, values + panel * s->tile * NR, r->out + panel * MR * NR, !first);
 }
 
 /* q[slices][MR][SLICE] = scale * log2(e) * up to MR rows of query; zeros past n. */
@@ -333,6 +355,11 @@ static void pack_query(const plan* s, const float* query, int64_t stride, int64_
   }
 }
 
+/* Where one head's result for one token goes. */
+static float* row_out(const fathom_attention_args* a, int64_t batch, int64_t head, int64_t token) {
+  return a->out + ((batch * a->tokens + token) * a->heads + head) * a->head_dim;
+}
+
 /* out / sum, and the logarithm of the sum, for up to MR rows from token on. */
 static void finish_rows(const plan* s, const row_sums* r, int64_t batch, int64_t head, int64_t token) {
   const fathom_attention_args* a = s->args;
@@ -340,7 +367,7 @@ static void finish_rows(const plan* s, const row_sums* r, int64_t batch, int64_t
   for (int64_t i = 0; i < n; i++) {
     float sum = v_sum(v_load(r->sum + i * W));
     vf inverse = v_set(1.0f / sum);
-    float* out = a->out + ((batch * a->tokens + token + i) * a->heads + head) * a->head_dim;
+    float* out = row_out(a, batch, head, token + i);
     for (int64_t d = 0; d < a->head_dim; d += W) {
       vf x = v_load(r->out + (d / NR * MR + i) * NR + d % NR) * inverse;
       if (a->head_dim - d >= W)
@@ -364,8 +391,7 @@ static void attend_task(void* argument, int64_t index, int32_t thread) {
   int64_t begin = block * s->micro_rows / s->blocks, end = (block + 1) * s->micro_rows / s->blocks;
   int64_t stride = 3 * a->heads * a->head_dim;
   const float* query = a->qkv + batch * a->tokens * stride + head * a->head_dim;
-  const float* keys = s->keys + slot * s->panels * a->head_dim * NR;
-  const float* values = s->values + slot * s->value_panels * a->tokens * NR;
+  const float* packed = s->packed + slot * s->head_floats;
 
   float* q = fathom_local(s->context, thread);
   float* out = q + s->query_floats;
@@ -374,19 +400,24 @@ static void attend_task(void* argument, int64_t index, int32_t thread) {
   float minus_max[BLOCK_ROWS];
 
   int64_t q_floats = s->slices * MR * SLICE, out_floats = s->value_panels * MR * NR;
-  for (int64_t i = 0; i < end - begin; i++) {
-    int64_t token = (begin + i) * MR;
-    pack_query(s, query + token * stride, stride, a->tokens - token, q + i * q_floats);
-  }
   for (int64_t key = 0; key < a->tokens; key += s->tile) {
+    const float* tile = packed + key / s->tile * s->tile_floats;
+    int64_t n = fathom_min(s->tile, a->tokens - key);
+    int first = key == 0, last = key + n == a->tokens;
     for (int64_t i = 0; i < end - begin; i++) {
       row_sums r = {minus_max + i * MR, sums + i * MR * W, out + i * out_floats, p};
-      attend_tile(s, q + i * q_floats, keys, values, key, &r);
+      int64_t token = (begin + i) * MR;
+      if (first) {
+        pack_query(s, query + token * stride, stride, a->tokens - token, q + i * q_floats);
+        fetch_rows(query + (token + MR) * stride, stride, fathom_min(MR, a->tokens - token - MR),
+                   a->head_dim, 0);
+      }
+      if (last)
+        fetch_rows(row_out(a, batch, head, token), a->heads * a->head_dim,
+                   fathom_min(MR, a->tokens - token), a->head_dim, 1);
+      attend_tile(s, q + i * q_floats, tile, n, first, &r);
+      if (last) finish_rows(s, &r, batch, head, token);
     }
-  }
-  for (int64_t i = 0; i < end - begin; i++) {
-    row_sums r = {minus_max + i * MR, sums + i * MR * W, out + i * out_floats, p};
-    finish_rows(s, &r, batch, head, (begin + i) * MR);
   }
 }
 
@@ -396,16 +427,25 @@ fathom_status FN(attention)(fathom_context* context, const fathom_attention_args
   s.panels = fathom_ceil_div(a->tokens, NR);
   s.value_panels = fathom_ceil_div(a->head_dim, NR);
   s.slices = fathom_ceil_div(a->head_dim, SLICE);
-  s.tile = a->head_dim <= 128 ? TILE : TILE / 2;
+  int64_t tile_panels = (a->head_dim <= 128 ? TILE : TILE / 2) / NR;
+  int64_t tiles = fathom_ceil_div(s.panels, tile_panels);
+  s.tile = fathom_ceil_div(s.panels, tiles) * NR;
+  s.tile_floats = s.tile * (a->head_dim + s.value_panels * NR);
+  s.head_floats = tiles * s.tile_floats;
   s.micro_rows = fathom_ceil_div(a->tokens, MR);
 
-  int64_t key_floats = s.panels * a->head_dim * NR;
-  int64_t value_floats = s.value_panels * a->tokens * NR;
-  int64_t bytes = (key_floats + value_floats) * (int64_t)sizeof(float);
-  int64_t group = fathom_min(all, fathom_max(1, GROUP_BYTES / bytes));
+  /*
+   * Few heads at a time, so that they are packed to where the last ones were, in the cache; enough
+   * that threads which wait for the last task of a group lose little. One thread never waits.
+   */
+  int64_t bytes = s.head_floats * (int64_t)sizeof(float);
+  int64_t least_blocks = fathom_ceil_div(s.micro_rows, BLOCK_ROWS / MR);
+  int64_t group = fathom_ceil_div(GROUP_TASKS * (context->threads - 1), least_blocks);
+  group = fathom_min(all, fathom_max(1, fathom_min(group, GROUP_BYTES / bytes)));
+  group = fathom_ceil_div(all, fathom_ceil_div(all, group));
 
   /* Blocks for the cache, more of them when the threads would otherwise go without. */
-  s.blocks = fathom_max(fathom_ceil_div(s.micro_rows, BLOCK_ROWS / MR),
+  s.blocks = fathom_max(least_blocks,
                         fathom_min(s.micro_rows, fathom_ceil_div(4 * context->threads, group)));
   s.block = fathom_ceil_div(s.micro_rows, s.blocks);
   s.query_floats = (size_t)(s.block * s.slices * MR * SLICE);
@@ -415,8 +455,7 @@ fathom_status FN(attention)(fathom_context* context, const fathom_attention_args
   fathom_status status =
       fathom_reserve(context, (size_t)(group * bytes), local * sizeof(float));
   if (status != FATHOM_OK) return status;
-  s.keys = fathom_shared(context);
-  s.values = s.keys + group * key_floats;
+  s.packed = fathom_shared(context);
 
   for (s.first = 0; s.first < all; s.first += group) {
     s.heads = fathom_min(group, all - s.first);

@@ -11,13 +11,14 @@
 #include "simd.h"
 
 #define TASK_FLOATS 16384
+#define ROWS 4
 
 typedef struct {
   const fathom_layer_norm_args* args;
   int64_t step; /* rows in a task */
 } plan;
 
-/* sum of x, and of (x - shift) and its square when squares is not NULL. */
+/* The sum of n floats. */
 FATHOM_INLINE float sum_row(const float* x, int64_t n) {
   vf s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
   int64_t i = 0;
@@ -62,31 +63,47 @@ FATHOM_INLINE void sum_deviations(const float* x, int64_t n, float shift, float*
   *squares = v_sum((q0 + q1) + (q2 + q3)) + tail_squares;
 }
 
-static void normalise_row(const fathom_layer_norm_args* a, const float* x, int64_t row) {
-  int64_t n = a->channels;
-  float count = (float)n;
-  float shift = sum_row(x, n) / count;
-  float sum, squares;
-  sum_deviations(x, n, shift, &sum, &squares);
-  float correction = sum / count;
-  float variance = fmaxf(squares / count - correction * correction, 0.0f);
-  float rstd = 1.0f / sqrtf(variance + a->eps);
-  /* (x - shift - correction) * rstd, the correction in the addend. */
-  float addend = -correction * rstd;
-  float* y = a->y + row * n;
+/* y = ((x - shift) * rstd + addend) * weight + bias. */
+FATHOM_INLINE void write_row(const float* x, int64_t n, float shift, float rstd, float addend,
+                             const float* weight, const float* bias, float* y) {
   int64_t i = 0;
+#pragma GCC unroll 4
   for (; i + W <= n; i += W) {
     vf t = (v_load(x + i) - shift) * rstd + addend;
-    v_store(y + i, t * v_load(a->weight + i) + v_load(a->bias + i));
+    v_store(y + i, t * v_load(weight + i) + v_load(bias + i));
   }
   if (i < n) {
     int64_t rest = n - i;
     vf t = (v_load_part(x + i, rest) - shift) * rstd + addend;
-    t = t * v_load_part(a->weight + i, rest) + v_load_part(a->bias + i, rest);
+    t = t * v_load_part(weight + i, rest) + v_load_part(bias + i, rest);
     v_store_part(y + i, t, rest);
   }
-  if (a->mean) a->mean[row] = shift + correction;
-  if (a->rstd) a->rstd[row] = rstd;
+}
+
+/*
+ * count <= ROWS rows, each pass over all of them before the next: what one row waits for (the sum over
+ * a vector, a division, a square root) passes while the others are summed.
+ */
+FATHOM_INLINE void normalise_rows(const fathom_layer_norm_args* a, const float* const* x,
+                                  int64_t row, int64_t count) {
+  int64_t n = a->channels;
+  float inverse = 1.0f / (float)n;
+  float shift[ROWS], rstd[ROWS], addend[ROWS];
+  for (int64_t r = 0; r < count; r++) shift[r] = sum_row(x[r], n) * inverse;
+  for (int64_t r = 0; r < count; r++) {
+    float sum, squares;
+    sum_deviations(x[r], n, shift[r], &sum, &squares);
+    float correction = sum * inverse;
+    float variance = squares * inverse - correction * correction;
+    if (variance < 0) variance = 0;
+    rstd[r] = 1.0f / sqrtf(variance + a->eps);
+    /* (x - shift - correction) * rstd, the correction in the addend. */
+    addend[r] = -correction * rstd[r];
+    if (a->mean) a->mean[row + r] = shift[r] + correction;
+    if (a->rstd) a->rstd[row + r] = rstd[r];
+  }
+  for (int64_t r = 0; r < count; r++)
+    write_row(x[r], n, shift[r], rstd[r], addend[r], a->weight, a->bias, a->y + (row + r) * n);
 }
 
 /* index: step consecutive rows of the batch's rows. */
@@ -94,13 +111,13 @@ static void normalise_task(void* argument, int64_t index, int32_t thread __attri
   const plan* s = argument;
   const fathom_layer_norm_args* a = s->args;
   int64_t row = index * s->step, end = fathom_min(row + s->step, a->batch * a->rows);
-  int64_t batch = row / a->rows, r = row % a->rows;
-  for (; row < end; row++) {
-    normalise_row(a, a->x + batch * a->x_batch_stride + r * a->channels, row);
-    if (++r == a->rows) {
-      r = 0;
-      batch++;
-    }
+  while (row < end) {
+    const float* x[ROWS];
+    int64_t count = fathom_min(ROWS, end - row);
+    for (int64_t i = 0; i < count; i++)
+      x[i] = a->x + (row + i) / a->rows * a->x_batch_stride + (row + i) % a->rows * a->channels;
+    normalise_rows(a, x, row, count);
+    row += count;
   }
 }
 
