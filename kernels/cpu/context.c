@@ -158,7 +158,10 @@ int32_t fathom_context_threads(const fathom_context* context) { return context->
 int32_t fathom_context_isa(const fathom_context* context) { return context->isa; }
 
 int64_t fathom_context_scratch_bytes(const fathom_context* context) {
-  return (int64_t)context->scratch_bytes;
+  fathom_enter((fathom_context*)context);
+  int64_t bytes = (int64_t)context->scratch_bytes;
+  fathom_leave((fathom_context*)context);
+  return bytes;
 }
 
 void fathom_context_trim(fathom_context* context) {
@@ -177,6 +180,11 @@ void fathom_leave(fathom_context* context) { pthread_mutex_unlock(context->lock)
 static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 fathom_status fathom_reserve(fathom_context* context, size_t shared, size_t per_thread) {
+  /* No object is larger; twice this does not overflow below. */
+  const size_t limit = PTRDIFF_MAX / 2;
+  if (shared > limit || per_thread > limit / (size_t)context->threads - 128)
+    return fathom_fail(FATHOM_OUT_OF_MEMORY, "scratch: no memory for %zu bytes and %zu per thread",
+                       shared, per_thread);
   shared = round_up(shared);
   /* An odd number of lines between threads keeps their buffers off the same cache sets. */
   per_thread = round_up(per_thread) + 64;

@@ -6,6 +6,7 @@
  * use it. Everything else goes through the two passes of resample.h.
  */
 #include "resample.h"
+#include "resample_window.h"
 
 /* ---- bilinear, at least a vector of channels ---- */
 
@@ -13,21 +14,17 @@ typedef struct {
   const fathom_resize_bilinear_args* args;
   axis rows, columns;
   int64_t block, blocks;
-  int stream;
 } wide;
 
 FATHOM_INLINE void blend(const float* const* x, const float* weight, const float* add, float* y,
-                         int64_t channels, int stream) {
+                         int64_t channels) {
   const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
   vf w0 = v_set(weight[0]), w1 = v_set(weight[1]), w2 = v_set(weight[2]), w3 = v_set(weight[3]);
   int64_t c = 0;
   for (; c + W <= channels; c += W) {
     vf v = w0 * v_load(x0 + c) + w1 * v_load(x1 + c) + w2 * v_load(x2 + c) + w3 * v_load(x3 + c);
     if (add) v += v_load(add + c);
-    if (stream)
-      v_stream(y + c, v);
-    else
-      v_store(y + c, v);
+    v_store(y + c, v);
   }
   if (c == channels) return;
   int64_t rest = channels - c;
@@ -56,13 +53,9 @@ static void wide_task(void* argument, int64_t index, int32_t thread) {
       const float* source[4] = {top + left, top + right, bottom + left, bottom + right};
       const float weight[4] = {h0 * w0, h0 * w1, h1 * w0, h1 * w1};
       const float* add = a->add ? a->add + at : NULL;
-      if (p->stream)
-        blend(source, weight, add, a->y + at, channels, 1);
-      else
-        blend(source, weight, add, a->y + at, channels, 0);
+      blend(source, weight, add, a->y + at, channels);
     }
   }
-  if (p->stream) stream_end();
 }
 
 /* ---- horizontal passes ---- */
@@ -114,21 +107,43 @@ FATHOM_INLINE void float_row(const separable* s, int64_t image, int64_t row, int
 static void bilinear_row(const separable* s, int64_t image, int64_t row, float* out) {
   float_row(s, image, row, 2, out);
 }
+#if HAVE_WINDOW
+static void bilinear_window_row(const separable* s, int64_t image, int64_t row, float* out) {
+  const float* x = (const float*)s->source + (image * s->height + row) * s->width * s->channels;
+  window_row(x, s->extra, &s->columns, s->channels, out);
+}
+#endif
 static void bicubic_row(const separable* s, int64_t image, int64_t row, float* out) {
   float_row(s, image, row, 4, out);
 }
 
-/* A pixel in a vector of four; the last element is not used. */
-typedef uint8_t u8x4 __attribute__((vector_size(4)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
 typedef float f32x4 __attribute__((vector_size(16)));
 
-/* Reads one byte past the three colours. */
-FATHOM_INLINE f32x4 load_pixel(const uint8_t* p) {
-  u8x4 v;
-  memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, f32x4);
+/* The three bytes at p; with spare also one more is read, in a single load. */
+FATHOM_INLINE int32_t load_pixel(const uint8_t* p, int spare) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  if (spare) {
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+  }
+#endif
+  (void)spare;
+  return p[0] | p[1] << 8 | p[2] << 16;
 }
-FATHOM_INLINE f32x4 load_last_pixel(const uint8_t* p) { return (f32x4){p[0], p[1], p[2], 0}; }
+
+/* The weighted sum of four pixels, channel c scaled by 256^c: the bytes are masked, not shifted. */
+FATHOM_INLINE f32x4 blend_pixels(const uint8_t* x, const int32_t* at, const float* weight,
+                                 int spare) {
+  const i32x4 mask = {0xff, 0xff00, 0xff0000, 0};
+  f32x4 sum = {0};
+  for (int k = 0; k < 4; k++) {
+    int32_t p = load_pixel(x + at[k], spare);
+    sum += weight[k] * __builtin_convertvector((i32x4){p, p, p, p} & mask, f32x4);
+  }
+  return sum;
+}
 
 /*
  * The weights of the vertical pass add up to 1, so that scale and shift of the normalisation can be
@@ -138,20 +153,17 @@ static void picture_row(const separable* s, int64_t image, int64_t row, float* o
   (void)image;
   const fathom_preprocess_args* a = s->source;
   const uint8_t* x = a->pixels + row * a->row_stride;
+  const double unit[3] = {255.0, 255.0 * 256, 255.0 * 65536};
   f32x4 scale = {0}, shift = {0};
   for (int c = 0; c < 3; c++) {
-    scale[c] = (float)(1.0 / (255.0 * (double)a->std[c]));
+    scale[c] = (float)(1.0 / (unit[c] * (double)a->std[c]));
     shift[c] = (float)(-(double)a->mean[c] / (double)a->std[c]);
   }
-  int64_t stride = a->pixel_stride, last = a->width - 1;
+  int64_t last = (a->width - 1) * a->pixel_stride;
   for (int64_t i = 0; i < s->columns.size; i++) {
-    const int32_t* index = s->columns.index + 4 * i;
+    const int32_t* at = s->columns.index + 4 * i;
     const float* weight = s->columns.weight + 4 * i;
-    f32x4 sum = {0};
-    if (index[3] < last)
-      for (int k = 0; k < 4; k++) sum += weight[k] * load_pixel(x + index[k] * stride);
-    else
-      for (int k = 0; k < 4; k++) sum += weight[k] * load_last_pixel(x + index[k] * stride);
+    f32x4 sum = at[3] < last ? blend_pixels(x, at, weight, 1) : blend_pixels(x, at, weight, 0);
     sum = sum * scale + shift;
     /* The fourth float is overwritten by the next pixel or is slack. */
     memcpy(out + 3 * i, &sum, sizeof sum);
@@ -160,16 +172,20 @@ static void picture_row(const separable* s, int64_t image, int64_t row, float* o
 
 /* ---- operators ---- */
 
-/* Scratch memory for the taps, and buffers for the two passes. */
+/* Scratch memory for the taps and `extra` bytes after them, and buffers for the two passes. */
 static fathom_status reserve(fathom_context* context, int64_t taps, int64_t out_height,
-                             int64_t out_width, int64_t channels, int buffers) {
+                             int64_t out_width, int64_t channels, int buffers, size_t extra) {
   size_t floats = buffers ? row_floats(out_width, channels) * (size_t)taps : 0;
-  return fathom_reserve(context, axis_bytes(out_height + out_width, taps), floats * sizeof(float));
+  return fathom_reserve(context, axis_bytes(out_height + out_width, taps) + extra,
+                        floats * sizeof(float));
 }
 
 fathom_status FN(resize_bilinear)(fathom_context* context, const fathom_resize_bilinear_args* a) {
   int direct = a->channels >= W;
-  fathom_status status = reserve(context, 2, a->out_height, a->out_width, a->channels, !direct);
+  int windowed = window_useful(a->width, a->out_width, a->channels);
+  size_t extra = windowed ? window_bytes(a->out_width, a->channels) : 0;
+  fathom_status status =
+      reserve(context, 2, a->out_height, a->out_width, a->channels, !direct, extra);
   if (status != FATHOM_OK) return status;
   char* memory = fathom_shared(context);
   axis rows = axis_place(a->out_height, 2, &memory);
@@ -177,9 +193,7 @@ fathom_status FN(resize_bilinear)(fathom_context* context, const fathom_resize_b
   axis_bilinear(&rows, a->height, a->align_corners);
   axis_bilinear(&columns, a->width, a->align_corners);
   if (direct) {
-    int64_t bytes = a->batch * a->out_height * a->out_width * a->channels * (int64_t)sizeof(float);
-    int aligned = a->channels % W == 0 && misaligned(a->y, W) == 0;
-    wide p = {.args = a, .rows = rows, .columns = columns, .stream = aligned && bytes >= STREAM_BYTES};
+    wide p = {.args = a, .rows = rows, .columns = columns};
     p.block = rows_in_task(context, a->batch, a->out_height);
     p.blocks = fathom_ceil_div(a->out_height, p.block);
     fathom_pool_run(context->pool, a->batch * p.blocks, wide_task, &p);
@@ -188,12 +202,20 @@ fathom_status FN(resize_bilinear)(fathom_context* context, const fathom_resize_b
   separable s = {.context = context, .batch = a->batch, .height = a->height, .width = a->width,
                  .channels = a->channels, .rows = rows, .columns = columns,
                  .horizontal = bilinear_row, .source = a->x, .add = a->add, .y = a->y};
+#if HAVE_WINDOW
+  window w;
+  if (windowed) {
+    w = window_place(&columns, a->width, a->channels, memory);
+    s.horizontal = bilinear_window_row;
+    s.extra = &w;
+  }
+#endif
   separable_run(&s);
   return FATHOM_OK;
 }
 
 fathom_status FN(resize_bicubic)(fathom_context* context, const fathom_resize_bicubic_args* a) {
-  fathom_status status = reserve(context, 4, a->out_height, a->out_width, a->channels, 1);
+  fathom_status status = reserve(context, 4, a->out_height, a->out_width, a->channels, 1, 0);
   if (status != FATHOM_OK) return status;
   char* memory = fathom_shared(context);
   separable s = {.context = context, .batch = a->batch, .height = a->height, .width = a->width,
@@ -207,7 +229,7 @@ fathom_status FN(resize_bicubic)(fathom_context* context, const fathom_resize_bi
 }
 
 fathom_status FN(preprocess)(fathom_context* context, const fathom_preprocess_args* a) {
-  fathom_status status = reserve(context, 4, a->out_height, a->out_width, 3, 1);
+  fathom_status status = reserve(context, 4, a->out_height, a->out_width, 3, 1, 0);
   if (status != FATHOM_OK) return status;
   char* memory = fathom_shared(context);
   separable s = {.context = context, .batch = 1, .height = a->height, .width = a->width,
@@ -216,6 +238,7 @@ fathom_status FN(preprocess)(fathom_context* context, const fathom_preprocess_ar
   s.columns = axis_place(a->out_width, 4, &memory);
   axis_bicubic(&s.rows, a->height, (double)a->height / (double)a->out_height);
   axis_bicubic(&s.columns, a->width, (double)a->width / (double)a->out_width);
+  axis_scale(&s.columns, a->pixel_stride);
   separable_run(&s);
   return FATHOM_OK;
 }
@@ -238,7 +261,8 @@ static fathom_status check_maps(const char* name, int64_t b, int64_t h, int64_t 
                                 int64_t oh, int64_t ow) {
   FATHOM_CHECK(b >= 1 && h >= 1 && w >= 1 && c >= 1 && oh >= 1 && ow >= 1,
                "%s: every size must be at least 1, got [%lld,%lld,%lld,%lld] to %lld x %lld", name,
-               (long long)b, (long long)h, (long long)w, (long long)c, (long long)oh, (long long)ow);
+               (long long)b, (long long)h, (long long)w, (long long)c, (long long)oh,
+               (long long)ow);
   FATHOM_CHECK(h <= LARGEST_SIDE && w <= LARGEST_SIDE && oh <= LARGEST_SIDE && ow <= LARGEST_SIDE &&
                    addressable(b, h, w, c) && addressable(b, oh, ow, c) &&
                    addressable(MAX_TAPS, 1, ow, c),
@@ -291,7 +315,7 @@ fathom_status fathom_preprocess(fathom_context* context, const fathom_preprocess
                (long long)args->row_stride);
   for (int c = 0; c < 3; c++)
     FATHOM_CHECK(isfinite(args->mean[c]) && isfinite(args->std[c]) && args->std[c] > 0,
-                 "preprocess: mean %g and std %g of channel %d; finite ones and std > 0 are possible",
+                 "preprocess: mean %g, std %g of channel %d; both must be finite and std > 0",
                  (double)args->mean[c], (double)args->std[c], c);
   FATHOM_DISPATCH(context, preprocess, args);
 }

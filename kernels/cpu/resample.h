@@ -1,9 +1,10 @@
 /*
  * What the resampling operators share: taps along one axis, and the separable two-pass driver.
  *
- * An output row is a weighted sum of 2 (bilinear) or 4 (bicubic) source rows that were first resized
- * horizontally into buffers of the thread. Neighbouring output rows need mostly the same source
- * rows, so the buffers are kept from row to row; source rows that no output row needs are never read.
+ * An output row is a weighted sum of 2 (bilinear) or 4 (bicubic) source rows that were first
+ * resized horizontally into buffers of the thread. Neighbouring output rows need mostly the same
+ * source rows, so the buffers are kept from row to row; source rows that no output row needs are
+ * never read.
  */
 #ifndef FATHOM_RESAMPLE_H
 #define FATHOM_RESAMPLE_H
@@ -11,14 +12,8 @@
 #include "internal.h"
 #include "simd.h"
 
-#ifdef __SSE__
-#include <immintrin.h>
-#endif
-
 /* The largest number of taps, that of the cubic. */
 #define MAX_TAPS 4
-/* From this size on an output goes around the caches: it would not stay there for its reader. */
-#define STREAM_BYTES ((int64_t)32 << 20)
 /* Tasks for each thread: few enough to share buffered rows, enough to level out a slow core. */
 #define TASKS_PER_THREAD 8
 
@@ -44,8 +39,8 @@ FATHOM_INLINE axis axis_place(int64_t size, int64_t taps, char** memory) {
 }
 
 /*
- * torch's upsample_bilinear2d: scale and position are floats. The double arithmetic between is exact
- * before the one rounding, so that every instruction set has the same taps.
+ * torch's upsample_bilinear2d: scale and position are floats. The double arithmetic between is
+ * exact before the one rounding, so that every instruction set has the same taps.
  */
 FATHOM_INLINE void axis_bilinear(axis* a, int64_t source, int64_t align_corners) {
   float scale = 0.0f;
@@ -84,8 +79,8 @@ FATHOM_INLINE void cubic_weights(float t, float* weight) {
 }
 
 /*
- * The position is rounded to float once, as in OpenCV: a picture 12000 wide is sampled up to 5e-4 pixels
- * off, but just where the published preprocessing samples it.
+ * The position is rounded to float once, as in OpenCV: a picture 12000 wide is sampled up to 5e-4
+ * pixels off, but just where the published preprocessing samples it.
  */
 FATHOM_INLINE void axis_bicubic(axis* a, int64_t source, double step) {
   for (int64_t o = 0; o < a->size; o++) {
@@ -98,30 +93,9 @@ FATHOM_INLINE void axis_bicubic(axis* a, int64_t source, double step) {
   }
 }
 
-/* ---- stores ---- */
-
-/* Past the caches; p is aligned to a vector. stream_end before anyone else may read. */
-FATHOM_INLINE void v_stream(float* p, vf v) {
-#if FATHOM_ISA_LEVEL == 3
-  _mm512_stream_ps(p, (__m512)v);
-#elif FATHOM_ISA_LEVEL == 2
-  _mm256_stream_ps(p, (__m256)v);
-#elif defined(__SSE__)
-  _mm_stream_ps(p, (__m128)v);
-#else
-  v_store(p, v);
-#endif
-}
-FATHOM_INLINE void stream_end(void) {
-#ifdef __SSE__
-  _mm_sfence();
-#endif
-}
-
-/* Floats before p + result is aligned to a vector, at most n. */
-FATHOM_INLINE int64_t misaligned(const float* p, int64_t n) {
-  int64_t past = (int64_t)((uintptr_t)p / sizeof(float) % W);
-  return past ? fathom_min(W - past, n) : 0;
+/* Turns pixel indices into offsets. */
+FATHOM_INLINE void axis_scale(axis* a, int64_t pixel) {
+  for (int64_t i = 0; i < a->size * a->taps; i++) a->index[i] *= (int32_t)pixel;
 }
 
 /* ---- vertical pass ---- */
@@ -132,33 +106,23 @@ FATHOM_INLINE vf weighted(float* const* rows, const vf* weight, int taps, int64_
   return sum;
 }
 
-/* y[0,n) = sum of weight[k] * rows[k] (+ add). The rows have W readable floats past n. */
+/*
+ * y[0,n) = sum of weight[k] * rows[k] (+ add). The rows have W readable floats past n. The stores
+ * are ordinary ones: those that bypass the caches were not faster at any size.
+ */
 FATHOM_INLINE void vertical(float* const* rows, const float* weights, int taps, const float* add,
-                            float* y, int64_t n, int stream) {
+                            float* y, int64_t n) {
   vf weight[MAX_TAPS];
   for (int k = 0; k < taps; k++) weight[k] = v_set(weights[k]);
   int64_t j = 0;
-#define PART(length)                                  \
-  {                                                   \
-    vf v = weighted(rows, weight, taps, j);           \
-    if (add) v += v_load_part(add + j, (length));     \
-    v_store_part(y + j, v, (length));                 \
+  for (; j + W <= n; j += W) {
+    vf v = weighted(rows, weight, taps, j);
+    v_store(y + j, add ? v + v_load(add + j) : v);
   }
-  if (stream) {
-    int64_t head = misaligned(y, n);
-    if (head) PART(head);
-    for (j = head; j + W <= n; j += W) {
-      vf v = weighted(rows, weight, taps, j);
-      v_stream(y + j, add ? v + v_load(add + j) : v);
-    }
-  } else {
-    for (; j + W <= n; j += W) {
-      vf v = weighted(rows, weight, taps, j);
-      v_store(y + j, add ? v + v_load(add + j) : v);
-    }
-  }
-  if (j < n) PART(n - j);
-#undef PART
+  if (j == n) return;
+  vf v = weighted(rows, weight, taps, j);
+  if (add) v += v_load_part(add + j, n - j);
+  v_store_part(y + j, v, n - j);
 }
 
 /* ---- the driver ---- */
@@ -168,13 +132,13 @@ struct separable {
   fathom_context* context;
   int64_t batch, height, width, channels;
   axis rows, columns;
-  /* Resizes row `row` of image `image` horizontally: out [columns.size,channels], W floats of slack. */
+  /* Resizes a source row horizontally: out [columns.size,channels], then W floats of slack. */
   void (*horizontal)(const separable*, int64_t image, int64_t row, float* out);
-  const void* source; /* for horizontal */
+  const void* source; /* for horizontal: the map or the picture */
+  const void* extra;  /* for horizontal: its tables, if any */
   const float* add;
   float* y;
   int64_t block, blocks; /* output rows in a task, tasks in an image */
-  int stream;
 };
 
 FATHOM_INLINE size_t row_floats(int64_t columns, int64_t channels) {
@@ -204,11 +168,10 @@ static void separable_task(void* argument, int64_t index, int32_t thread) {
     const float* add = s->add ? s->add + at : NULL;
     const float* weight = s->rows.weight + o * taps;
     if (taps == 2)
-      vertical(rows, weight, 2, add, s->y + at, n, s->stream);
+      vertical(rows, weight, 2, add, s->y + at, n);
     else
-      vertical(rows, weight, 4, add, s->y + at, n, s->stream);
+      vertical(rows, weight, 4, add, s->y + at, n);
   }
-  if (s->stream) stream_end();
 }
 
 /* Cuts the rows of each image into tasks of `block` rows: so many that no thread idles for long. */
@@ -220,8 +183,6 @@ FATHOM_INLINE int64_t rows_in_task(const fathom_context* context, int64_t batch,
 FATHOM_INLINE void separable_run(separable* s) {
   s->block = rows_in_task(s->context, s->batch, s->rows.size);
   s->blocks = fathom_ceil_div(s->rows.size, s->block);
-  int64_t bytes = s->batch * s->rows.size * s->columns.size * s->channels * (int64_t)sizeof(float);
-  s->stream = bytes >= STREAM_BYTES;
   fathom_pool_run(s->context->pool, s->batch * s->blocks, separable_task, s);
 }
 

@@ -1,18 +1,35 @@
 /*
  * The thread pool: a parallel loop over indices handed out by an atomic counter.
  *
+ * A loop begins when the caller opens the gate and ends when it has closed it and the last worker
+ * that came in has gone. A worker that comes late finds the gate closed and is not waited for, so a
+ * small loop costs no more than the caller's own work when the other cores are busy elsewhere.
+ *
  * Operators follow each other within microseconds, so an idle worker first spins, then sleeps on a
- * condition variable; the caller does the same while it waits for the last worker. Every worker
- * acknowledges every loop, so that a loop's state is never read after fathom_pool_run returned.
+ * condition variable; the caller does the same while it waits for the last worker. The mutex is
+ * for sleeping only. Who goes to sleep says so (sleepers, waiting) before it looks at the gate once
+ * more; who changes the gate looks for sleepers afterwards. Both in sequentially consistent order,
+ * so one of the two sees the other.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "internal.h"
 
-/* About 30 to 100 microseconds; longer would steal the processor from others for nothing. */
-#define SPINS 1500
+/*
+ * How long to spin before sleeping: longer than the pause between two operators, about as long as
+ * it takes to wake a thread. By the clock, as a pause instruction takes 5 to 60 nanoseconds.
+ */
+#define SPIN_NANOSECONDS 50000
+#define PAUSES_PER_LOOK 64
+
+/* The gate: the loop's number in the upper half, OPEN, and below it how many workers are inside. */
+#define LOOP ((uint64_t)1 << 32)
+#define OPEN ((uint64_t)1 << 31)
+#define INSIDE (OPEN - 1)
 
 struct fathom_pool {
   int32_t threads;
@@ -22,14 +39,15 @@ struct fathom_pool {
   pthread_mutex_t mutex;
   pthread_cond_t wake;
   pthread_cond_t done;
-  int32_t sleepers;   /* workers in wake, under mutex */
-  int32_t waiting;    /* the caller is in done, under mutex */
-  atomic_uint generation;
-  atomic_int busy;    /* workers that have not finished this loop */
   atomic_int stop;
+  /* One loop; written while the gate is closed and nobody is inside. */
   fathom_task task;
   void* argument;
   int64_t count;
+  /* On cache lines of their own: what everyone spins on, and what everyone increments. */
+  _Alignas(64) _Atomic uint64_t gate;
+  atomic_int sleepers; /* workers in wake; changed under mutex */
+  atomic_int waiting;  /* the caller is in done */
   _Alignas(64) atomic_llong next;
 };
 
@@ -46,6 +64,32 @@ static inline void relax(void) {
 #endif
 }
 
+/* What the sides wait for: a loop after number `seen`, or that nobody is inside. */
+typedef int (*condition)(uint64_t gate, uint64_t seen);
+static int is_new(uint64_t gate, uint64_t seen) { return gate / LOOP != seen; }
+static int is_empty(uint64_t gate, uint64_t seen) {
+  (void)seen;
+  return (gate & INSIDE) == 0;
+}
+
+/* Spins until the condition holds, but not for long; whether it does. */
+static inline int spin(fathom_pool* pool, condition holds, uint64_t seen) {
+  int64_t start = 0;
+  for (;;) {
+    for (int i = 0; i < PAUSES_PER_LOOK; i++) {
+      if (holds(atomic_load_explicit(&pool->gate, memory_order_acquire), seen)) return 1;
+      relax();
+    }
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    int64_t now = (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+    if (start == 0) start = now;
+    if (now - start > SPIN_NANOSECONDS) return 0;
+    /* On a crowded machine the one who is waited for may need this very core. */
+    sched_yield();
+  }
+}
+
 static void work(fathom_pool* pool, int32_t thread) {
   fathom_task task = pool->task;
   void* argument = pool->argument;
@@ -57,49 +101,53 @@ static void work(fathom_pool* pool, int32_t thread) {
   }
 }
 
-static unsigned wait_for_work(fathom_pool* pool, unsigned seen) {
-  for (int i = 0; i < SPINS; i++) {
-    unsigned now = atomic_load_explicit(&pool->generation, memory_order_acquire);
-    if (now != seen) return now;
-    relax();
-  }
+/* Waits for a loop after number `seen` or for the end of the pool; returns the gate. */
+static uint64_t wait_at_gate(fathom_pool* pool, uint64_t seen) {
+  if (spin(pool, is_new, seen)) return atomic_load(&pool->gate);
   pthread_mutex_lock(&pool->mutex);
-  pool->sleepers++;
-  unsigned now;
-  while ((now = atomic_load_explicit(&pool->generation, memory_order_acquire)) == seen)
+  atomic_fetch_add(&pool->sleepers, 1);
+  uint64_t gate;
+  while (!is_new(gate = atomic_load(&pool->gate), seen))
     pthread_cond_wait(&pool->wake, &pool->mutex);
-  pool->sleepers--;
+  atomic_fetch_sub(&pool->sleepers, 1);
   pthread_mutex_unlock(&pool->mutex);
-  return now;
+  return gate;
 }
 
 static void* worker_main(void* pointer) {
   struct worker* self = pointer;
   fathom_pool* pool = self->pool;
-  unsigned seen = 0;
+  uint64_t seen = 0;
   for (;;) {
-    seen = wait_for_work(pool, seen);
-    if (atomic_load_explicit(&pool->stop, memory_order_acquire)) return NULL;
+    uint64_t gate = wait_at_gate(pool, seen);
+    if (atomic_load(&pool->stop)) return NULL;
+    while ((gate & OPEN) && !atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1)) continue;
+    seen = gate / LOOP;
+    if (!(gate & OPEN)) continue;
     work(pool, self->index);
-    if (atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_acq_rel) == 1) {
+    /* As the last of a closed loop, at a caller that sleeps or is about to. */
+    if ((atomic_fetch_sub(&pool->gate, 1) & (OPEN | INSIDE)) == 1 && atomic_load(&pool->waiting)) {
       pthread_mutex_lock(&pool->mutex);
-      if (pool->waiting) pthread_cond_signal(&pool->done);
+      pthread_cond_signal(&pool->done);
       pthread_mutex_unlock(&pool->mutex);
     }
   }
 }
 
-static void announce(fathom_pool* pool) {
+/* Begins the next loop, or with open = 0 only makes the workers look up. */
+static void announce(fathom_pool* pool, uint64_t open) {
+  uint64_t loop = atomic_load_explicit(&pool->gate, memory_order_relaxed) / LOOP + 1;
+  atomic_store(&pool->gate, loop * LOOP | open);
+  if (atomic_load(&pool->sleepers) == 0) return;
   pthread_mutex_lock(&pool->mutex);
-  atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
-  if (pool->sleepers > 0) pthread_cond_broadcast(&pool->wake);
+  pthread_cond_broadcast(&pool->wake);
   pthread_mutex_unlock(&pool->mutex);
 }
 
 void fathom_pool_destroy(fathom_pool* pool) {
   if (!pool) return;
   atomic_store(&pool->stop, 1);
-  announce(pool);
+  announce(pool, 0);
   for (int32_t i = 0; i < pool->started; i++) pthread_join(pool->handles[i], NULL);
   pthread_mutex_destroy(&pool->mutex);
   pthread_cond_destroy(&pool->wake);
@@ -140,17 +188,13 @@ void fathom_pool_run(fathom_pool* pool, int64_t count, fathom_task task, void* a
   pool->argument = argument;
   pool->count = count;
   atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-  atomic_store_explicit(&pool->busy, pool->started, memory_order_relaxed);
-  announce(pool);
+  announce(pool, OPEN);
   work(pool, 0);
-  for (int i = 0; i < SPINS; i++) {
-    if (atomic_load_explicit(&pool->busy, memory_order_acquire) == 0) return;
-    relax();
-  }
+  atomic_fetch_and(&pool->gate, ~OPEN);
+  if (spin(pool, is_empty, 0)) return;
   pthread_mutex_lock(&pool->mutex);
-  pool->waiting = 1;
-  while (atomic_load_explicit(&pool->busy, memory_order_acquire) != 0)
-    pthread_cond_wait(&pool->done, &pool->mutex);
-  pool->waiting = 0;
+  atomic_store(&pool->waiting, 1);
+  while (!is_empty(atomic_load(&pool->gate), 0)) pthread_cond_wait(&pool->done, &pool->mutex);
+  atomic_store(&pool->waiting, 0);
   pthread_mutex_unlock(&pool->mutex);
 }

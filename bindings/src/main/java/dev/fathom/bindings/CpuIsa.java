@@ -5,14 +5,16 @@ import dev.fathom.bindings.generated.FathomNative;
 /** An instruction set that the kernels are built for, in rising order. */
 public enum CpuIsa {
   /** The best that the machine has. */
-  AUTO(FathomNative.FATHOM_ISA_AUTO()),
+  AUTO(0),
   /** What every processor of the architecture has: SSE2, NEON. */
-  PORTABLE(FathomNative.FATHOM_ISA_PORTABLE()),
+  PORTABLE(1),
   /** AVX2 and FMA. */
-  AVX2(FathomNative.FATHOM_ISA_AVX2()),
+  AVX2(2),
   /** AVX-512 F, DQ, BW and VL. */
-  AVX512(FathomNative.FATHOM_ISA_AVX512());
+  AVX512(3);
 
+  // Plain numbers: the generated class can only be initialised in a JVM that allows native access,
+  // and NativeLibrary.load() is to be the one to say so.
   private final int code;
 
   CpuIsa(int code) {

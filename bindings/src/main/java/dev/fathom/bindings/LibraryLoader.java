@@ -1,7 +1,6 @@
 package dev.fathom.bindings;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.fathom.bindings.FathomLoadException.Attempt;
@@ -14,7 +13,6 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
@@ -90,7 +88,7 @@ final class LibraryLoader {
    * @param arena how long the library stays loaded
    */
   NativeLibrary load(Arena arena) {
-    int user = effectiveUser();
+    requireNativeAccess();
     JdkCheck.warning(environment.jdk())
         .ifPresent(line -> LOG.log(System.Logger.Level.WARNING, line));
     NativeLibrary library = fromProperty(arena);
@@ -98,7 +96,7 @@ final class LibraryLoader {
       library = fromLibraryPath(arena);
     }
     if (library == null) {
-      library = fromClassPath(arena, user);
+      library = fromClassPath(arena);
     }
     if (library == null) {
       throw failure(
@@ -170,7 +168,7 @@ final class LibraryLoader {
     return null;
   }
 
-  private @Nullable NativeLibrary fromClassPath(Arena arena, int user) {
+  private @Nullable NativeLibrary fromClassPath(Arena arena) {
     Platform platform = environment.platform();
     URL resource = environment.resource().apply(platform.resource());
     try {
@@ -178,7 +176,7 @@ final class LibraryLoader {
         throw notOnClassPath(platform);
       }
       LibraryCache.Placed placed =
-          new LibraryCache(environment.property(), environment.variable(), user)
+          new LibraryCache(environment.property(), environment.variable(), effectiveUser())
               .place(read(resource), libraryFile);
       try {
         return open(placed.file(), Source.CLASS_PATH, resource.toString(), arena);
@@ -272,28 +270,34 @@ final class LibraryLoader {
                 "take it away from there, or give the right file with -Dfathom.library"));
   }
 
-  /**
-   * Why the dynamic linker does not take a file. SymbolLookup keeps that to itself; System.load
-   * tells.
-   */
+  /** Why the dynamic linker does not take a file, which SymbolLookup keeps to itself. */
   private static String linkerMessage(Path file) {
-    try {
-      System.load(file.toString());
-      return "unknown reason";
-    } catch (UnsatisfiedLinkError e) {
-      String text = String.valueOf(e.getMessage());
-      String prefix = file + ": ";
-      while (text.startsWith(prefix)) {
-        text = text.substring(prefix.length());
+    SymbolLookup libc = LINKER.defaultLookup();
+    MethodHandle open =
+        LINKER.downcallHandle(
+            libc.findOrThrow("dlopen"), FunctionDescriptor.of(ADDRESS, ADDRESS, JAVA_INT));
+    MethodHandle error =
+        LINKER.downcallHandle(
+            libc.findOrThrow("dlerror"), FunctionDescriptor.of(FathomNative.C_POINTER));
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment library =
+          (MemorySegment) open.invokeExact(call.allocateFrom(file.toString()), 1);
+      MemorySegment text = (MemorySegment) error.invokeExact();
+      if (library.address() != 0 || text.address() == 0) {
+        return "unknown reason";
       }
-      return text;
+      String message = text.getString(0);
+      String prefix = file + ": ";
+      return message.startsWith(prefix) ? message.substring(prefix.length()) : message;
+    } catch (Throwable e) {
+      throw new AssertionError("dlopen and dlerror do not throw", e);
     }
   }
 
-  /** geteuid(); also where a JVM that denies native access is found out. */
-  private int effectiveUser() {
+  /** Makes a restricted call of no effect, so that a JVM that denies them is told apart early. */
+  private void requireNativeAccess() {
     try {
-      return callForInt(LINKER.defaultLookup().findOrThrow("geteuid"));
+      LINKER.downcallHandle(FunctionDescriptor.ofVoid());
     } catch (IllegalCallerException e) {
       Module module = LibraryLoader.class.getModule();
       String name = module.isNamed() ? module.getName() : "ALL-UNNAMED";
@@ -303,6 +307,17 @@ final class LibraryLoader {
               + name
               + " to its arguments");
     }
+  }
+
+  private static int effectiveUser() throws Rejection {
+    return callForInt(
+        LINKER
+            .defaultLookup()
+            .find("geteuid")
+            .orElseThrow(() ->
+                new Rejection(
+                    "this system has no users as POSIX knows them",
+                    "start with -Dfathom.library=<file>")));
   }
 
   private static int callForInt(MemorySegment function) {
@@ -315,9 +330,8 @@ final class LibraryLoader {
   }
 
   private static String callForText(MemorySegment function) {
-    MemoryLayout text = MemoryLayout.sequenceLayout(Long.MAX_VALUE, JAVA_BYTE);
     MethodHandle handle =
-        LINKER.downcallHandle(function, FunctionDescriptor.of(ADDRESS.withTargetLayout(text)));
+        LINKER.downcallHandle(function, FunctionDescriptor.of(FathomNative.C_POINTER));
     try {
       return ((MemorySegment) handle.invokeExact()).getString(0);
     } catch (Throwable e) {

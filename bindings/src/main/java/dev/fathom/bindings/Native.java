@@ -4,6 +4,7 @@ import dev.fathom.bindings.generated.FathomNative;
 import java.lang.foreign.Arena;
 import java.lang.foreign.GroupLayout;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /**
  * What a call of a generated function needs around it.
@@ -69,9 +70,19 @@ public final class Native {
    * native call returns.
    *
    * @param layout the struct's layout, at most 1024 bytes
-   * @throws IndexOutOfBoundsException if the struct is larger
+   * @return a segment that begins with the struct, and may be longer
+   * @throws IllegalArgumentException if the struct is larger
    */
   public static MemorySegment arguments(GroupLayout layout) {
-    return ARGUMENTS.get().asSlice(0, layout.byteSize()).fill((byte) 0);
+    long bytes = layout.byteSize();
+    if (bytes > ARGUMENTS_BYTES) {
+      throw new IllegalArgumentException("a struct of " + bytes + " bytes: " + layout);
+    }
+    MemorySegment arguments = ARGUMENTS.get();
+    // Not a slice that is filled: that is an object for each call.
+    for (long offset = 0; offset < bytes; offset += Long.BYTES) {
+      arguments.set(ValueLayout.JAVA_LONG, offset, 0);
+    }
+    return arguments;
   }
 }

@@ -1,4 +1,4 @@
-/** Placeholder. */
+/** What the parts of the training module share. */
 @NullMarked
 package dev.fathom.training;
 

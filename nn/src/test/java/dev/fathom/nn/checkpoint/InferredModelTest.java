@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fathom.nn.model.ModelConfig;
+import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.model.Release;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -206,7 +207,7 @@ class InferredModelTest {
   void aPlainEncoderTakesThePublishedHead() throws IOException {
     ModelConfig config = ModelConfig.published("vits", Release.V2, 0);
     Map<String, long[]> encoder = new LinkedHashMap<>();
-    ParameterShapes.of(config)
+    ParameterShapes.published(config)
         .forEach((name, shape) -> {
           if (name.startsWith("pretrained.")) {
             encoder.put(name.substring("pretrained.".length()), shape);
@@ -251,6 +252,6 @@ class InferredModelTest {
   /** A file with the shapes of a network, whatever its size. */
   private static Path empty(ModelConfig config, Path file, Map<String, String> metadata)
       throws IOException {
-    return SparseCheckpoint.write(file, ParameterShapes.of(config), metadata);
+    return SparseCheckpoint.write(file, ParameterShapes.published(config), metadata);
   }
 }

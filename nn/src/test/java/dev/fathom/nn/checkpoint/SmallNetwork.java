@@ -1,6 +1,7 @@
 package dev.fathom.nn.checkpoint;
 
 import dev.fathom.nn.model.ModelConfig;
+import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.model.Release;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -67,7 +68,7 @@ final class SmallNetwork {
   }
 
   Map<String, long[]> shapes() {
-    return ParameterShapes.of(config);
+    return ParameterShapes.published(config);
   }
 
   List<WritableTensor> tensors() {

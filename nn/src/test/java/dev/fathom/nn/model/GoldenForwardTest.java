@@ -195,10 +195,11 @@ class GoldenForwardTest {
 
   private static float[] predict(
       String name, CpuIsa isa, int threads, int batch, int height, int width) {
-    String[] parts = name.split("\\.");
+    List<String> parts = List.of(name.split("\\.", -1));
     boolean metric = name.contains("metric");
-    Release release = metric ? Release.V2_METRIC : parts[0].equals("v1") ? Release.V1 : Release.V2;
-    String size = metric ? parts[2] : parts[1];
+    Release release =
+        metric ? Release.V2_METRIC : parts.get(0).equals("v1") ? Release.V1 : Release.V2;
+    String size = metric ? parts.get(2) : parts.get(1);
     ModelConfig config = ModelConfig.published(size, release, 20);
     try (CpuBackend backend = new CpuBackend(threads, isa);
         NativeMemory memory = new NativeMemory()) {

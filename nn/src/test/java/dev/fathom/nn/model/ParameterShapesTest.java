@@ -1,10 +1,8 @@
-package dev.fathom.nn.checkpoint;
+package dev.fathom.nn.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.fathom.nn.model.ModelConfig;
-import dev.fathom.nn.model.Release;
 import java.util.Arrays;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -16,7 +14,8 @@ class ParameterShapesTest {
   @ParameterizedTest
   @CsvSource({"vits,24.8", "vitb,97.5", "vitl,335.3"})
   void publishedSizesHaveThePublishedNumberOfParameters(String name, double millions) {
-    Map<String, long[]> shapes = ParameterShapes.of(ModelConfig.published(name, Release.V2, 0));
+    Map<String, long[]> shapes =
+        ParameterShapes.published(ModelConfig.published(name, Release.V2, 0));
     long parameters =
         shapes.values().stream()
             .mapToLong(shape -> Arrays.stream(shape).reduce(1, (a, b) -> a * b))
@@ -26,7 +25,8 @@ class ParameterShapesTest {
 
   @Test
   void theGiantHasSwiglu() {
-    Map<String, long[]> shapes = ParameterShapes.of(ModelConfig.published("vitg", Release.V2, 0));
+    Map<String, long[]> shapes =
+        ParameterShapes.published(ModelConfig.published("vitg", Release.V2, 0));
     assertArrayEquals(new long[] {8192, 1536}, shapes.get("pretrained.blocks.39.mlp.w12.weight"));
     assertArrayEquals(new long[] {1536, 4096}, shapes.get("pretrained.blocks.39.mlp.w3.weight"));
   }

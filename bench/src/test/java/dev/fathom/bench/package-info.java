@@ -1,0 +1,5 @@
+/** Tests that see every module. */
+@NullMarked
+package dev.fathom.bench;
+
+import org.jspecify.annotations.NullMarked;
