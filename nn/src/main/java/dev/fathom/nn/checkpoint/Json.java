@@ -23,7 +23,7 @@ final class Json {
       };
 
   private static final int MAX_DEPTH = 32;
-  private static final int MAX_VALUES = 2_000_000;
+  private static final int MAX_VALUES = 1_000_000;
   private static final int LONGEST_NUMBER = 64;
 
   private final String text;

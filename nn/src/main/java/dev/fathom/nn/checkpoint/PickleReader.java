@@ -29,7 +29,7 @@ import java.util.Map;
  * memory.
  */
 final class PickleReader {
-  static final int MAX_INSTRUCTIONS = 2_000_000;
+  static final int MAX_INSTRUCTIONS = 1_000_000;
   static final long MAX_BYTES = 32L << 20;
   private static final int LONGEST_TEXT = 1 << 20;
   private static final int LONGEST_GLOBAL = 512;

@@ -2,7 +2,6 @@ package dev.fathom.nn.checkpoint;
 
 import static dev.fathom.nn.checkpoint.CheckpointException.quote;
 
-import dev.fathom.nn.checkpoint.PyObject.Dict;
 import dev.fathom.nn.checkpoint.PyObject.PyList;
 import dev.fathom.nn.checkpoint.PyObject.Storage;
 import dev.fathom.nn.checkpoint.PyObject.Str;
@@ -13,7 +12,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Reads what {@code torch.save} writes.
@@ -42,6 +40,11 @@ final class TorchReader {
     0x19
   };
 
+  private static final int PROTO_SIZE = 2;
+
+  /** An instruction of protocols 4 and 5. */
+  private static final int FRAME_SIZE = 9;
+
   /** Where {@link TorchWriter} keeps metadata, beside what torch reads. */
   static final String METADATA = "fathom/metadata.json";
 
@@ -50,45 +53,56 @@ final class TorchReader {
 
   private TorchReader() {}
 
+  /** Whether the file begins with the magic number, after the opcodes that begin a pickle. */
   static boolean isLegacy(MemorySegment file) {
-    // PROTO and its argument come before the number.
-    return file.byteSize() > 2 + LEGACY_MAGIC.length
-        && file.asSlice(2, LEGACY_MAGIC.length).mismatch(MemorySegment.ofArray(LEGACY_MAGIC)) < 0;
+    MemorySegment magic = MemorySegment.ofArray(LEGACY_MAGIC);
+    for (int prologue : new int[] {PROTO_SIZE, PROTO_SIZE + FRAME_SIZE}) {
+      if (file.byteSize() > prologue + LEGACY_MAGIC.length
+          && file.asSlice(prologue, LEGACY_MAGIC.length).mismatch(magic) < 0) {
+        return true;
+      }
+    }
+    return false;
   }
 
   static Contents readZip(MemorySegment file) throws FormatException {
-    SequencedMap<String, MemorySegment> entries = ZipDirectory.read(file);
-    Map.Entry<String, MemorySegment> pickle =
-        ZipDirectory.only(entries, PICKLE)
+    ZipDirectory zip = ZipDirectory.read(file);
+    String pickle =
+        zip.only(PICKLE)
             .orElseThrow(
                 () -> new FormatException("the zip archive has no data.pkl: no torch.save file"));
-    String name = pickle.getKey();
-    String folder = name.substring(0, name.length() - PICKLE.length());
-    if (entries.containsKey(folder + "constants.pkl")) {
+    String folder = pickle.substring(0, pickle.length() - PICKLE.length());
+    if (zip.contains(folder + "constants.pkl")) {
       throw new FormatException("it is a TorchScript program; save its state_dict() instead");
     }
-    boolean bigEndian = bigEndian(entries.get(folder + "byteorder"));
-    PyObject root = new PickleReader(pickle.getValue(), 0, PICKLE).read();
+    boolean bigEndian = bigEndian(zip.find(folder + "byteorder"));
+    PyObject root = new PickleReader(require(zip, pickle), 0, PICKLE).read();
     LinkedHashMap<String, StoredTensor> tensors = new LinkedHashMap<>();
     for (Map.Entry<String, Tensor> entry : StateDict.find(root).entrySet()) {
-      Storage storage = entry.getValue().storage();
-      MemorySegment bytes = entries.get(folder + "data/" + storage.key());
-      if (bytes == null) {
+      String data = "data/" + entry.getValue().storage().key();
+      if (!zip.contains(folder + data)) {
         throw new FormatException(
             "tensor %s lies in %s, which the archive lacks"
-                .formatted(quote(entry.getKey()), quote("data/" + storage.key())));
+                .formatted(quote(entry.getKey()), quote(data)));
       }
+      MemorySegment bytes = require(zip, folder + data);
       tensors.put(entry.getKey(), tensor(entry.getKey(), entry.getValue(), bytes, bigEndian));
     }
     return new Contents(
-        Checkpoint.Format.TORCH_ZIP, tensors, metadata(entries.get(folder + METADATA)));
+        Checkpoint.Format.TORCH_ZIP, tensors, metadata(zip.find(folder + METADATA)));
   }
 
-  private static boolean bigEndian(@Nullable MemorySegment entry) throws FormatException {
-    if (entry == null) {
+  private static MemorySegment require(ZipDirectory zip, String name) throws FormatException {
+    return zip.find(name)
+        .orElseThrow(() -> new FormatException("the zip archive has no entry " + quote(name)));
+  }
+
+  private static boolean bigEndian(Optional<MemorySegment> entry) throws FormatException {
+    if (entry.isEmpty()) {
       return false;
     }
-    String order = entry.byteSize() <= 8 ? ByteCursor.decode(entry, "byteorder") : "";
+    MemorySegment text = entry.get();
+    String order = text.byteSize() <= 8 ? ByteCursor.decode(text, "byteorder") : "";
     return switch (order.strip()) {
       case "little" -> false;
       case "big" -> true;
@@ -96,17 +110,26 @@ final class TorchReader {
     };
   }
 
-  private static Map<String, String> metadata(@Nullable MemorySegment entry)
+  private static Map<String, String> metadata(Optional<MemorySegment> found)
       throws FormatException {
+    if (found.isEmpty()) {
+      return Map.of();
+    }
+    MemorySegment entry = found.get();
+    if (entry.byteSize() > MAX_METADATA) {
+      throw new FormatException(METADATA + " has " + entry.byteSize() + " bytes");
+    }
     Map<String, String> metadata = new LinkedHashMap<>();
-    if (entry != null
-        && entry.byteSize() <= MAX_METADATA
-        && Json.parse(ByteCursor.decode(entry, METADATA)) instanceof Map<?, ?> members) {
-      members.forEach((key, value) -> {
-        if (key instanceof String name && value instanceof String text) {
-          metadata.put(name, text);
-        }
-      });
+    try {
+      if (Json.parse(ByteCursor.decode(entry, METADATA)) instanceof Map<?, ?> members) {
+        members.forEach((key, value) -> {
+          if (key instanceof String name && value instanceof String text) {
+            metadata.put(name, text);
+          }
+        });
+      }
+    } catch (FormatException e) {
+      throw new FormatException(METADATA + " " + e.problem());
     }
     return metadata;
   }
@@ -161,10 +184,7 @@ final class TorchReader {
   private static long skipPickle(MemorySegment file, long position, String what)
       throws FormatException {
     PickleReader reader = new PickleReader(file, position, what);
-    PyObject value = reader.read();
-    if (value instanceof Dict facts && facts.entries.containsKey("module")) {
-      throw new FormatException("it holds a whole module; save its state_dict() instead");
-    }
+    reader.read();
     return reader.position();
   }
 

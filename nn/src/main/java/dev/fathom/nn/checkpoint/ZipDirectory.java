@@ -3,14 +3,16 @@ package dev.fathom.nn.checkpoint;
 import static dev.fathom.nn.checkpoint.CheckpointException.quote;
 
 import java.lang.foreign.MemorySegment;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.List;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.Set;
 
 /**
- * The entries of a zip archive that are stored as they are, in place in the mapped file. Sizes and
- * offsets beyond 4 GB are read from the zip64 records.
+ * The entries of a zip archive, those that are stored as they are in place in the mapped file.
+ * Sizes and offsets beyond 4 GB are read from the zip64 records.
  *
  * @see <a href="https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT">APPNOTE 4.3, 4.5</a>
  */
@@ -26,22 +28,56 @@ final class ZipDirectory {
   static final long MAX32 = 0xffffffffL;
   static final int MAX16 = 0xffff;
 
-  private static final int MAX_ENTRIES = 500_000;
+  private static final int MAX_ENTRIES = 100_000;
   private static final int LONGEST_NAME = 4096;
   private static final String WHAT = "the zip archive";
 
   private final MemorySegment file;
-  private final SequencedMap<String, MemorySegment> entries = new LinkedHashMap<>();
+  private final SequencedMap<String, MemorySegment> stored = new LinkedHashMap<>();
+  private final Set<String> packed = new HashSet<>();
 
   private ZipDirectory(MemorySegment file) {
     this.file = file;
   }
 
-  /** The bytes of each entry by its name, in the archive's order. */
-  static SequencedMap<String, MemorySegment> read(MemorySegment file) throws FormatException {
+  static ZipDirectory read(MemorySegment file) throws FormatException {
     ZipDirectory zip = new ZipDirectory(file);
     zip.readEnd(zip.findEnd());
-    return zip.entries;
+    return zip;
+  }
+
+  boolean contains(String name) {
+    return stored.containsKey(name) || packed.contains(name);
+  }
+
+  /**
+   * An entry's bytes in the file, if there is such an entry.
+   *
+   * @throws FormatException if it is not stored as it is
+   */
+  Optional<MemorySegment> find(String name) throws FormatException {
+    if (packed.contains(name)) {
+      throw new FormatException(
+          "entry " + quote(name) + " is compressed or encrypted; torch.save stores entries as is");
+    }
+    return Optional.ofNullable(stored.get(name));
+  }
+
+  /** The path of the only entry whose last path element is {@code name}, if there is one. */
+  Optional<String> only(String name) throws FormatException {
+    Optional<String> found = Optional.empty();
+    for (Set<String> paths : List.of(stored.keySet(), packed)) {
+      for (String path : paths) {
+        if (path.equals(name) || path.endsWith("/" + name)) {
+          if (found.isPresent()) {
+            throw new FormatException(
+                "the zip archive has both " + quote(found.get()) + " and " + quote(path));
+          }
+          found = Optional.of(path);
+        }
+      }
+    }
+    return found;
   }
 
   /** The end record is the last thing in the file, before a comment of at most 64 KB. */
@@ -99,7 +135,7 @@ final class ZipDirectory {
     int flags = in.u16();
     int method = in.u16();
     in.skip(8);
-    long packed = in.u32();
+    long packedSize = in.u32();
     long size = in.u32();
     int nameSize = in.u16();
     int extraSize = in.u16();
@@ -114,19 +150,20 @@ final class ZipDirectory {
       ByteCursor field = new ByteCursor(extra.slice(extra.u16()), 0, WHAT);
       if (tag == ZIP64_EXTRA) {
         size = size == MAX32 ? field.i64() : size;
-        packed = packed == MAX32 ? field.i64() : packed;
+        packedSize = packedSize == MAX32 ? field.i64() : packedSize;
         local = local == MAX32 ? field.i64() : local;
       }
     }
     if (name.endsWith("/")) {
       return;
     }
-    if ((flags & 1) != 0 || method != 0 || packed != size) {
-      throw new FormatException(
-          "entry " + quote(name) + " is compressed or encrypted; torch.save stores entries as is");
-    }
-    if (entries.put(name, entry(name, local, size)) != null) {
+    if (contains(name)) {
       throw new FormatException("the zip archive has the entry " + quote(name) + " twice");
+    }
+    if ((flags & 1) != 0 || method != 0 || packedSize != size) {
+      packed.add(name);
+    } else {
+      stored.put(name, entry(name, local, size));
     }
   }
 
@@ -148,22 +185,5 @@ final class ZipDirectory {
 
   private static FormatException damaged() {
     return new FormatException("the zip archive's directory is damaged");
-  }
-
-  /** The only entry whose last path element is {@code name}, if there is one. */
-  static Optional<Map.Entry<String, MemorySegment>> only(
-      Map<String, MemorySegment> entries, String name) throws FormatException {
-    Optional<Map.Entry<String, MemorySegment>> found = Optional.empty();
-    for (Map.Entry<String, MemorySegment> entry : entries.entrySet()) {
-      String path = entry.getKey();
-      if (path.equals(name) || path.endsWith("/" + name)) {
-        if (found.isPresent()) {
-          throw new FormatException(
-              "the zip archive has both " + quote(found.get().getKey()) + " and " + quote(path));
-        }
-        found = Optional.of(entry);
-      }
-    }
-    return found;
   }
 }
