@@ -28,37 +28,79 @@
 
 /* ---- the register tile ---- */
 
-/* gemm_tile for the first `rows` rows, a constant; the others are neither computed nor stored. */
+/*
+ * What a tile fetches on the side, a little with every few steps of k, so that the lines arrive under
+ * the arithmetic. Any address will do.
+ */
+typedef struct {
+  const float* result; /* where the tile will be written: row i at result + i * result_stride */
+  int64_t result_stride;
+  const float* panel;  /* a stretch of the panel of B that comes next */
+  const float* source; /* k floats of a row of A that will be packed next */
+} gemm_hints;
+
+/* Steps of k between two hints. */
+#define GEMM_UNROLL 4
+
+/*
+ * gemm_tile for the first `rows` rows, a constant; the others are neither computed nor stored. hints
+ * may be NULL.
+ */
 FATHOM_INLINE void gemm_tile_rows(int rows, int64_t k, const float* restrict a, int64_t a_row,
                                   int64_t a_step, const float* restrict b, float* restrict c,
-                                  int64_t c_stride, int accumulate) {
+                                  int64_t c_stride, int accumulate, const gemm_hints* hints) {
 #define DECLARE(i) vf l##i = {0}, r##i = {0};
   FATHOM_ROWS(DECLARE)
 #undef DECLARE
-  for (int64_t kk = 0; kk < k; kk++) {
-    vf bl = v_load(b), br = v_load(b + W);
-#define STEP(i)                   \
-  if ((i) < rows) {               \
-    vf s = v_set(a[(i)*a_row]);   \
-    l##i += s * bl;               \
-    r##i += s * br;               \
+#define ROW(i)                  \
+  if ((i) < rows) {             \
+    vf s = v_set(a[(i)*a_row]); \
+    l##i += s * bl;             \
+    r##i += s * br;             \
   }
-    FATHOM_ROWS(STEP)
+#define STEP                              \
+  {                                       \
+    vf bl = v_load(b), br = v_load(b + W); \
+    FATHOM_ROWS(ROW)                      \
+    a += a_step;                          \
+    b += NR;                              \
+  }
+#define HINT                      \
+  __builtin_prefetch(panel, 0, 2);       \
+  __builtin_prefetch(source, 0, 2);      \
+  panel += 16;                           \
+  source += GEMM_UNROLL;
+  if (hints) {
+    const float* result = hints->result;
+    const float* panel = hints->panel;
+    const float* source = hints->source;
+    for (int row = 0; row < rows && k >= GEMM_UNROLL; row++, k -= GEMM_UNROLL) {
+      __builtin_prefetch(result, 1);
+      if (NR > 16) __builtin_prefetch(result + 16, 1);
+      result += hints->result_stride;
+      HINT
+      STEP STEP STEP STEP
+    }
+    for (; k >= GEMM_UNROLL; k -= GEMM_UNROLL) {
+      HINT
+      STEP STEP STEP STEP
+    }
+  }
+#undef HINT
+  for (; k > 0; k--) STEP
 #undef STEP
-    a += a_step;
-    b += NR;
-  }
+#undef ROW
   if (accumulate) {
-#define ADD(i)                        \
-  if ((i) < rows) {                   \
-    l##i += v_load(c + (i)*c_stride); \
+#define ADD(i)                            \
+  if ((i) < rows) {                       \
+    l##i += v_load(c + (i)*c_stride);     \
     r##i += v_load(c + (i)*c_stride + W); \
   }
     FATHOM_ROWS(ADD)
 #undef ADD
   }
-#define STORE(i)                       \
-  if ((i) < rows) {                    \
+#define STORE(i)                         \
+  if ((i) < rows) {                      \
     v_store(c + (i)*c_stride, l##i);     \
     v_store(c + (i)*c_stride + W, r##i); \
   }
@@ -73,15 +115,17 @@ FATHOM_INLINE void gemm_tile_rows(int rows, int64_t k, const float* restrict a, 
 FATHOM_INLINE void gemm_tile(int64_t k, const float* restrict a, int64_t a_row, int64_t a_step,
                              const float* restrict b, float* restrict c, int64_t c_stride,
                              int accumulate) {
-  gemm_tile_rows(MR, k, a, a_row, a_step, b, c, c_stride, accumulate);
+  gemm_tile_rows(MR, k, a, a_row, a_step, b, c, c_stride, accumulate, NULL);
 }
 
 /* One function for each count of rows on packed panels, c [rows][NR]; an edge costs what it has. */
-typedef void (*gemm_kernel)(int64_t k, const float* a, const float* b, float* c, int accumulate);
-#define KERNEL(i)                                                                                \
-  __attribute__((noinline, unused)) static void gemm_kernel_##i(                                 \
-      int64_t k, const float* a, const float* b, float* c, int accumulate) {                     \
-    gemm_tile_rows((i) + 1, k, a, 1, MR, b, c, NR, accumulate);                                  \
+typedef void (*gemm_kernel)(int64_t k, const float* a, const float* b, float* c, int accumulate,
+                            const gemm_hints* hints);
+#define KERNEL(i)                                                                             \
+  __attribute__((noinline, unused)) static void gemm_kernel_##i(                              \
+      int64_t k, const float* a, const float* b, float* c, int accumulate,                    \
+      const gemm_hints* hints) {                                                              \
+    gemm_tile_rows((i) + 1, k, a, 1, MR, b, c, NR, accumulate, hints);                        \
   }
 FATHOM_ROWS(KERNEL)
 #undef KERNEL
@@ -100,83 +144,48 @@ FATHOM_INLINE int64_t gemm_packed_size(int64_t columns, int64_t depth) {
   return fathom_ceil_div(columns, NR) * NR * depth;
 }
 
-/* W x W floats; out[j][i] = in[i][j]. Each round interleaves the upper half with the lower half. */
-FATHOM_INLINE void gemm_transpose(vf v[W]) {
-#if FATHOM_ISA_LEVEL == 3
-#define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#elif FATHOM_ISA_LEVEL == 2
-#define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
-#define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
-#else
-#define ZIP_LOW 0, 4, 1, 5
-#define ZIP_HIGH 2, 6, 3, 7
-#endif
-  for (int round = 1; round < W; round *= 2) {
-    vf t[W];
-    for (int i = 0; i < W / 2; i++) {
-      t[2 * i] = __builtin_shufflevector(v[i], v[i + W / 2], ZIP_LOW);
-      t[2 * i + 1] = __builtin_shufflevector(v[i], v[i + W / 2], ZIP_HIGH);
+/*
+ * panel[k][width] from `width` rows of `depth` consecutive floats, rounded up to whole vectors of rows:
+ * after depth * width floats come up to W more that a later call, or nobody, overwrites. So pack in
+ * rising order.
+ */
+FATHOM_INLINE void gemm_pack_rows(int width, const float* const* rows, int64_t depth, float* panel) {
+  int64_t k = 0;
+  for (; k + 4 <= depth; k += 4) {
+    vf v[NR / W][4];
+    for (int g = 0; g * W < width; g++) {
+      const float* here[W];
+      for (int i = 0; i < W; i++) here[i] = rows[g * W + i] + k;
+      v_transpose4(here, v[g]);
     }
-    for (int i = 0; i < W; i++) v[i] = t[i];
+    for (int j = 0; j < 4; j++)
+      for (int g = 0; g * W < width; g++) v_store(panel + (k + j) * width + g * W, v[g][j]);
   }
-#undef ZIP_LOW
-#undef ZIP_HIGH
+  for (; k < depth; k++)
+    for (int i = 0; i < width; i++) panel[k * width + i] = rows[i][k];
 }
+
+/* MR rounded up to whole vectors: rows that gemm_pack_rows takes for a panel of A. */
+#define GEMM_PACK_ROWS ((MR + W - 1) / W * W)
 
 /*
  * Packs B's panel of the columns [column, column + NR) from `weight` [columns][depth], the layout of a
- * linear layer's weight.
+ * linear layer's weight. Columns past the last are zeros.
  */
 FATHOM_INLINE void gemm_pack_columns(const float* weight, int64_t columns, int64_t depth,
                                      int64_t column, float* panel) {
-  for (int64_t k = 0; k < depth; k += W) {
-    const int64_t n = fathom_min(W, depth - k);
-    for (int half = 0; half < 2; half++) {
-      vf v[W];
-      for (int i = 0; i < W; i++) {
-        const int64_t row = column + half * W + i;
-        const float* source = weight + row * depth + k;
-        v[i] = row >= columns ? (vf){0} : n == W ? v_load(source) : v_load_part(source, n);
-      }
-      gemm_transpose(v);
-      for (int j = 0; j < n; j++) v_store(panel + (k + j) * NR + half * W, v[j]);
-    }
-  }
-}
-
-/* Room for a packed A panel of one depth block; the last W floats take what a whole vector spills. */
-#define GEMM_PANEL_SIZE(depth) (((depth)*MR + 2 * W - 1) / W * W)
-
-/*
- * panel[k][MR] from MR rows of `depth` consecutive floats. Writes depth * MR floats and up to W more,
- * so pack in rising order. Rows that do not exist may point at any that does.
- */
-FATHOM_INLINE void gemm_pack_rows(const float* const rows[MR], int64_t depth, float* panel) {
-  for (int64_t k = 0; k < depth; k += W) {
-    int64_t n = fathom_min(W, depth - k);
-#if MR <= W
-    vf v[W] = {{0}};
-    if (n == W) {
-      for (int i = 0; i < MR; i++) v[i] = v_load(rows[i] + k);
-    } else {
-      for (int i = 0; i < MR; i++) v[i] = v_load_part(rows[i] + k, n);
-    }
-    gemm_transpose(v);
-    if (n == W) {
-      for (int j = 0; j < W; j++) v_store(panel + j * MR, v[j]);
-    } else {
-      for (int j = 0; j < n; j++) v_store(panel + j * MR, v[j]);
-    }
-#else
-    for (int64_t j = 0; j < n; j++)
-      for (int i = 0; i < MR; i++) panel[j * MR + i] = rows[i][k + j];
-#endif
-    panel += n * MR;
-  }
+  const float* rows[NR];
+  for (int64_t j = 0; j < NR; j++)
+    rows[j] = weight + fathom_min(column + j, columns - 1) * depth;
+  gemm_pack_rows(NR, rows, depth, panel);
+  for (int64_t k = 0; k < depth; k++)
+    for (int64_t j = columns - column; j < NR; j++) panel[k * NR + j] = 0.0f;
 }
 
 /* ---- blocking ---- */
+
+/* Floats of A's packed panel of one depth block, with room for what gemm_pack_rows spills. */
+#define GEMM_PANEL_SIZE(depth) (((depth)*MR + 2 * W - 1) / W * W)
 
 typedef struct {
   int64_t rows, columns, depth;
@@ -184,6 +193,12 @@ typedef struct {
   int64_t depth_block;  /* k of one pass */
   int64_t row_tasks;    /* parts of the row tiles */
   int64_t column_tasks; /* parts of the column panels */
+  int32_t threads;
+  /* Hints, NULL if there is no such matrix: what finish writes [rows,columns], pack reads [rows,depth]. */
+  const float* result;
+  int64_t result_stride;
+  const float* source;
+  int64_t source_stride;
 } gemm_plan;
 
 /* Writes A's rows [row, row + rows), rows <= MR, and columns [k, k + depth) to panel[depth][MR]. */
@@ -194,7 +209,7 @@ typedef void (*gemm_finish)(const void* operator, int64_t row, int64_t rows, int
                             int64_t columns, const float* tile);
 
 #ifndef GEMM_DEPTH
-#define GEMM_DEPTH 512
+#define GEMM_DEPTH 384
 #endif
 #ifndef GEMM_ROWS
 #define GEMM_ROWS 112
@@ -205,7 +220,7 @@ typedef void (*gemm_finish)(const void* operator, int64_t row, int64_t rows, int
 
 FATHOM_INLINE gemm_plan gemm_plan_make(int32_t threads, int64_t rows, int64_t columns, int64_t depth,
                                        const float* b) {
-  gemm_plan plan = {.rows = rows, .columns = columns, .depth = depth, .b = b};
+  gemm_plan plan = {.rows = rows, .columns = columns, .depth = depth, .b = b, .threads = threads};
   int64_t blocks = fathom_ceil_div(depth, GEMM_DEPTH);
   plan.depth_block = fathom_ceil_div(depth, blocks);
   int64_t tiles = fathom_ceil_div(rows, MR), panels = fathom_ceil_div(columns, NR);
@@ -255,6 +270,8 @@ FATHOM_INLINE void gemm_block(const gemm_plan* plan, int64_t index, void* scratc
   const int64_t panel_begin = panels * column_task / plan->column_tasks;
   const int64_t panel_end = panels * (column_task + 1) / plan->column_tasks;
   const int64_t pitch = GEMM_PANEL_SIZE(plan->depth_block);
+  const int64_t next_tile =
+      tiles * ((index + plan->threads) / plan->column_tasks) / plan->row_tasks;
   const int single = plan->depth_block >= plan->depth;
   float* a = scratch;
   float* sums = a + gemm_block_tiles(plan) * pitch;
@@ -265,12 +282,27 @@ FATHOM_INLINE void gemm_block(const gemm_plan* plan, int64_t index, void* scratc
     for (int64_t t = tile_begin; t < tile_end; t++)
       pack(operator, t * MR, fathom_min(MR, plan->rows - t * MR), k, depth,
            a + (t - tile_begin) * pitch);
+    /* The A that comes next: the next depth, or the task that this thread will get if all keep pace. */
+    const float* next = NULL;
+    if (plan->source && !last)
+      next = plan->source + tile_begin * MR * plan->source_stride + k + depth;
+    else if (plan->source && next_tile < tiles)
+      next = plan->source + next_tile * MR * plan->source_stride;
     float* c = sums;
     for (int64_t p = panel_begin; p < panel_end; p++) {
       const float* b = plan->b + (p * plan->depth + k) * NR;
       for (int64_t t = tile_begin; t < tile_end; t++) {
         const int64_t rows = fathom_min(MR, plan->rows - t * MR);
-        gemm_kernel_for(rows)(depth, a + (t - tile_begin) * pitch, b, c, k > 0);
+        const float* panel = a + (t - tile_begin) * pitch;
+        gemm_hints hints = {c, 0, b + plan->depth * NR + (t - tile_begin) * (depth / GEMM_UNROLL * 16),
+                            panel};
+        if (last && plan->result) {
+          hints.result = plan->result + t * MR * plan->result_stride + p * NR;
+          hints.result_stride = plan->result_stride;
+        }
+        if (next && p - panel_begin < MR)
+          hints.source = next + ((t - tile_begin) * MR + p - panel_begin) * plan->source_stride;
+        gemm_kernel_for(rows)(depth, panel, b, c, k > 0, &hints);
         if (last)
           finish(operator, t * MR, rows, p * NR, fathom_min(NR, plan->columns - p * NR), c);
         if (!single) c += MR * NR;

@@ -41,6 +41,7 @@ void fathom_pool_run(fathom_pool* pool, int64_t count, fathom_task task, void* a
 /* One row per operator; argument checks are done before. */
 typedef struct {
   const char* name;
+  fathom_status (*measure)(fathom_context*, double* flops, double* bytes);
   int64_t (*linear_packed_size)(int64_t out, int64_t in);
   void (*linear_pack)(fathom_context*, int64_t out, int64_t in, const float* weight, float* packed);
   fathom_status (*linear)(fathom_context*, const fathom_linear_args*);

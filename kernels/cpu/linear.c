@@ -41,60 +41,87 @@ struct linear_job {
 static void pack_x(const void* operator, int64_t row, int64_t rows, int64_t k, int64_t depth,
                    float* panel) {
   const fathom_linear_args* args = operator;
-  const float* x[MR];
-  for (int64_t i = 0; i < MR; i++)
+  const float* x[GEMM_PACK_ROWS];
+  for (int64_t i = 0; i < GEMM_PACK_ROWS; i++)
     x[i] = args->x + (row + fathom_min(i, rows - 1)) * args->x_stride + k;
-  gemm_pack_rows(x, depth, panel);
+  gemm_pack_rows(MR, x, depth, panel);
 }
 
-/* One vector of the epilogue; residual may be NULL. */
-FATHOM_INLINE vf finish_vector(vf v, vf bias, int64_t activation, vf scale) {
-  v += bias;
-  if (activation == FATHOM_ACTIVATION_RELU) v = v_relu(v);
-  if (activation == FATHOM_ACTIVATION_GELU) v = v_gelu(v);
-  return v * scale;
+/* Half a row of a tile: the first n <= W floats. */
+FATHOM_INLINE vf load_half(const float* p, int64_t n) {
+  return n == W ? v_load(p) : n > 0 ? v_load_part(p, n) : (vf){0};
+}
+FATHOM_INLINE void store_half(float* p, vf v, int64_t n) {
+  if (n == W)
+    v_store(p, v);
+  else if (n > 0)
+    v_store_part(p, v, n);
 }
 
-/* activation is a constant in each use, so that the loop has no choice left in it. */
-FATHOM_INLINE void finish_tile(const fathom_linear_args* args, int64_t activation, int64_t row,
-                               int64_t rows, int64_t column, int64_t columns, const float* tile) {
-  for (int64_t j = 0; j < columns; j += W) {
-    const int64_t n = fathom_min(W, columns - j);
-    vf bias = {0}, scale = v_set(1.0f);
-    if (n == W) {
-      if (args->bias) bias = v_load(args->bias + column + j);
-      if (args->scale) scale = v_load(args->scale + column + j);
-    } else {
-      if (args->bias) bias = v_load_part(args->bias + column + j, n);
-      if (args->scale) scale = v_load_part(args->scale + column + j, n);
-    }
-    for (int64_t i = 0; i < rows; i++) {
-      const int64_t at = (row + i) * args->out + column + j;
-      vf v = finish_vector(v_load(tile + i * NR + j), bias, activation, scale);
-      if (n == W) {
-        if (args->residual) v += v_load(args->residual + at);
-        v_store(args->y + at, v);
-      } else {
-        if (args->residual) v += v_load_part(args->residual + at, n);
-        v_store_part(args->y + at, v, n);
+/*
+ * The epilogue, two rows at a time. activation and full (columns == NR) are constants in each use, so
+ * that the loop has few choices left in it. MR is even: a row past the last lies within the tile, and
+ * is not stored.
+ */
+FATHOM_INLINE void finish_tile(const fathom_linear_args* args, int64_t activation, int full,
+                               int64_t row, int64_t rows, int64_t column, int64_t columns,
+                               const float* tile) {
+  const int64_t left = full ? W : fathom_min(W, columns), right = full ? W : columns - left;
+  vf bias[2] = {{0}, {0}}, scale[2] = {v_set(1.0f), v_set(1.0f)};
+  if (args->bias) {
+    bias[0] = load_half(args->bias + column, left);
+    bias[1] = load_half(args->bias + column + W, right);
+  }
+  if (args->scale) {
+    scale[0] = load_half(args->scale + column, left);
+    scale[1] = load_half(args->scale + column + W, right);
+  }
+  const int64_t out = args->out;
+  float* y = args->y + row * out + column;
+  const float* residual = args->residual ? args->residual + row * out + column : NULL;
+  for (int64_t i = 0; i < rows; i += 2) {
+    vf v[4];
+    for (int h = 0; h < 4; h++) v[h] = v_load(tile + (i * 2 + h) * W) + bias[h % 2];
+    if (activation == FATHOM_ACTIVATION_RELU)
+      for (int h = 0; h < 4; h++) v[h] = v_relu(v[h]);
+    if (activation == FATHOM_ACTIVATION_GELU) v_gelu4(v);
+    for (int h = 0; h < 4; h++) v[h] *= scale[h % 2];
+    const int second = i + 1 < rows;
+    if (residual) {
+      v[0] += load_half(residual, left);
+      v[1] += load_half(residual + W, right);
+      if (second) {
+        v[2] += load_half(residual + out, left);
+        v[3] += load_half(residual + out + W, right);
       }
+      residual += 2 * out;
     }
+    store_half(y, v[0], left);
+    store_half(y + W, v[1], right);
+    if (second) {
+      store_half(y + out, v[2], left);
+      store_half(y + out + W, v[3], right);
+    }
+    y += 2 * out;
   }
 }
 
 static void finish(const void* operator, int64_t row, int64_t rows, int64_t column, int64_t columns,
                    const float* tile) {
   const fathom_linear_args* args = operator;
+#define CASE(name)                                                           \
+  case FATHOM_ACTIVATION_##name:                                             \
+    if (columns == NR)                                                       \
+      finish_tile(args, FATHOM_ACTIVATION_##name, 1, row, rows, column, columns, tile); \
+    else                                                                     \
+      finish_tile(args, FATHOM_ACTIVATION_##name, 0, row, rows, column, columns, tile); \
+    break;
   switch (args->activation) {
-    case FATHOM_ACTIVATION_RELU:
-      finish_tile(args, FATHOM_ACTIVATION_RELU, row, rows, column, columns, tile);
-      break;
-    case FATHOM_ACTIVATION_GELU:
-      finish_tile(args, FATHOM_ACTIVATION_GELU, row, rows, column, columns, tile);
-      break;
-    default:
-      finish_tile(args, FATHOM_ACTIVATION_NONE, row, rows, column, columns, tile);
+    CASE(NONE)
+    CASE(RELU)
+    CASE(GELU)
   }
+#undef CASE
 }
 
 static void linear_task(void* argument, int64_t index, int32_t thread) {
@@ -106,6 +133,10 @@ fathom_status FN(linear)(fathom_context* context, const fathom_linear_args* args
   struct linear_job job = {context, args,
                            gemm_plan_make(context->threads, args->rows, args->out, args->in,
                                           args->packed)};
+  job.plan.result = args->y;
+  job.plan.result_stride = args->out;
+  job.plan.source = args->x;
+  job.plan.source_stride = args->x_stride;
   fathom_status status = fathom_reserve(context, 0, gemm_scratch(&job.plan));
   if (status != FATHOM_OK) return status;
   fathom_pool_run(context->pool, gemm_tasks(&job.plan), linear_task, &job);

@@ -60,8 +60,8 @@ static void pack_patches(const void* operator, int64_t row, int64_t rows, int64_
   const struct patch_job* job = operator;
   const fathom_patch_embed_args* args = job->args;
   const int64_t run = COLOURS * args->patch, line = COLOURS * args->width;
-  const float* corners[MR];
-  for (int64_t i = 0; i < MR; i++) {
+  const float* corners[GEMM_PACK_ROWS];
+  for (int64_t i = 0; i < GEMM_PACK_ROWS; i++) {
     const int64_t r = row + fathom_min(i, rows - 1);
     const int64_t image = r / job->patches, place = r % job->patches;
     const int64_t y = image * args->height + place / job->across * args->patch;
@@ -69,9 +69,9 @@ static void pack_patches(const void* operator, int64_t row, int64_t rows, int64_
   }
   while (depth > 0) {
     const int64_t from = k % run, n = fathom_min(run - from, depth);
-    const float* runs[MR];
-    for (int64_t i = 0; i < MR; i++) runs[i] = corners[i] + k / run * line + from;
-    gemm_pack_rows(runs, n, panel);
+    const float* runs[GEMM_PACK_ROWS];
+    for (int64_t i = 0; i < GEMM_PACK_ROWS; i++) runs[i] = corners[i] + k / run * line + from;
+    gemm_pack_rows(MR, runs, n, panel);
     panel += n * MR;
     k += n;
     depth -= n;

@@ -261,7 +261,8 @@ static fathom_status check_maps(const char* name, int64_t b, int64_t h, int64_t 
                                 int64_t oh, int64_t ow) {
   FATHOM_CHECK(b >= 1 && h >= 1 && w >= 1 && c >= 1 && oh >= 1 && ow >= 1,
                "%s: every size must be at least 1, got [%lld,%lld,%lld,%lld] to %lld x %lld", name,
-               (long long)b, (long long)h, (long long)w, (long long)c, (long long)oh, (long long)ow);
+               (long long)b, (long long)h, (long long)w, (long long)c, (long long)oh,
+               (long long)ow);
   FATHOM_CHECK(h <= LARGEST_SIDE && w <= LARGEST_SIDE && oh <= LARGEST_SIDE && ow <= LARGEST_SIDE &&
                    addressable(b, h, w, c) && addressable(b, oh, ow, c) &&
                    addressable(MAX_TAPS, 1, ow, c),
@@ -314,7 +315,7 @@ fathom_status fathom_preprocess(fathom_context* context, const fathom_preprocess
                (long long)args->row_stride);
   for (int c = 0; c < 3; c++)
     FATHOM_CHECK(isfinite(args->mean[c]) && isfinite(args->std[c]) && args->std[c] > 0,
-                 "preprocess: mean %g and std %g of channel %d; finite ones and std > 0 are possible",
+                 "preprocess: mean %g, std %g of channel %d; both must be finite and std > 0",
                  (double)args->mean[c], (double)args->std[c], c);
   FATHOM_DISPATCH(context, preprocess, args);
 }

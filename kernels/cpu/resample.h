@@ -1,9 +1,10 @@
 /*
  * What the resampling operators share: taps along one axis, and the separable two-pass driver.
  *
- * An output row is a weighted sum of 2 (bilinear) or 4 (bicubic) source rows that were first resized
- * horizontally into buffers of the thread. Neighbouring output rows need mostly the same source
- * rows, so the buffers are kept from row to row; source rows that no output row needs are never read.
+ * An output row is a weighted sum of 2 (bilinear) or 4 (bicubic) source rows that were first
+ * resized horizontally into buffers of the thread. Neighbouring output rows need mostly the same
+ * source rows, so the buffers are kept from row to row; source rows that no output row needs are
+ * never read.
  */
 #ifndef FATHOM_RESAMPLE_H
 #define FATHOM_RESAMPLE_H
@@ -38,8 +39,8 @@ FATHOM_INLINE axis axis_place(int64_t size, int64_t taps, char** memory) {
 }
 
 /*
- * torch's upsample_bilinear2d: scale and position are floats. The double arithmetic between is exact
- * before the one rounding, so that every instruction set has the same taps.
+ * torch's upsample_bilinear2d: scale and position are floats. The double arithmetic between is
+ * exact before the one rounding, so that every instruction set has the same taps.
  */
 FATHOM_INLINE void axis_bilinear(axis* a, int64_t source, int64_t align_corners) {
   float scale = 0.0f;
@@ -78,8 +79,8 @@ FATHOM_INLINE void cubic_weights(float t, float* weight) {
 }
 
 /*
- * The position is rounded to float once, as in OpenCV: a picture 12000 wide is sampled up to 5e-4 pixels
- * off, but just where the published preprocessing samples it.
+ * The position is rounded to float once, as in OpenCV: a picture 12000 wide is sampled up to 5e-4
+ * pixels off, but just where the published preprocessing samples it.
  */
 FATHOM_INLINE void axis_bicubic(axis* a, int64_t source, double step) {
   for (int64_t o = 0; o < a->size; o++) {
@@ -106,8 +107,8 @@ FATHOM_INLINE vf weighted(float* const* rows, const vf* weight, int taps, int64_
 }
 
 /*
- * y[0,n) = sum of weight[k] * rows[k] (+ add). The rows have W readable floats past n. Ordinary stores:
- * ones that bypass the caches were not faster at any size, and slower where the reader follows.
+ * y[0,n) = sum of weight[k] * rows[k] (+ add). The rows have W readable floats past n. The stores
+ * are ordinary ones: those that bypass the caches were not faster at any size.
  */
 FATHOM_INLINE void vertical(float* const* rows, const float* weights, int taps, const float* add,
                             float* y, int64_t n) {
@@ -131,10 +132,10 @@ struct separable {
   fathom_context* context;
   int64_t batch, height, width, channels;
   axis rows, columns;
-  /* Resizes row `row` of image `image` horizontally: out [columns.size,channels], W floats of slack. */
+  /* Resizes a source row horizontally: out [columns.size,channels], then W floats of slack. */
   void (*horizontal)(const separable*, int64_t image, int64_t row, float* out);
-  const void* source; /* for horizontal */
-  const void* extra;  /* for horizontal */
+  const void* source; /* for horizontal: the map or the picture */
+  const void* extra;  /* for horizontal: its tables, if any */
   const float* add;
   float* y;
   int64_t block, blocks; /* output rows in a task, tasks in an image */

@@ -111,6 +111,43 @@ FATHOM_INLINE float v_max_lane(vf v) {
 #endif
 }
 
+/* W x 4 floats, transposed: out[j][i] = rows[i][j]. Whole rows of a matrix come in at 4 floats each. */
+FATHOM_INLINE void v_transpose4(const float* const rows[W], vf out[4]) {
+  typedef float v4 __attribute__((vector_size(16), aligned(4), may_alias));
+  vf v[4]; /* the 128-bit lane l of v[i] is from row 4 l + i */
+#define LANE(l) (*(const v4*)rows[4 * (l) + i])
+#if FATHOM_ISA_LEVEL == 3
+  /* Masked broadcasts from memory, for they leave the only port that can shuffle to the rest. */
+  for (int i = 0; i < 4; i++) {
+    __m512 whole = _mm512_castps128_ps512((__m128)LANE(0));
+    whole = _mm512_mask_broadcast_f32x4(whole, 0x00f0, (__m128)LANE(1));
+    whole = _mm512_mask_broadcast_f32x4(whole, 0x0f00, (__m128)LANE(2));
+    v[i] = (vf)_mm512_mask_broadcast_f32x4(whole, 0xf000, (__m128)LANE(3));
+  }
+#define LOW 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
+#define HIGH 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
+#elif FATHOM_ISA_LEVEL == 2
+  for (int i = 0; i < 4; i++) v[i] = __builtin_shufflevector(LANE(0), LANE(1), 0, 1, 2, 3, 4, 5, 6, 7);
+#define LOW 0, 8, 1, 9, 4, 12, 5, 13
+#define HIGH 2, 10, 3, 11, 6, 14, 7, 15
+#else
+  for (int i = 0; i < 4; i++) v[i] = LANE(0);
+#define LOW 0, 4, 1, 5
+#define HIGH 2, 6, 3, 7
+#endif
+  vf even_low = __builtin_shufflevector(v[0], v[2], LOW);
+  vf even_high = __builtin_shufflevector(v[0], v[2], HIGH);
+  vf odd_low = __builtin_shufflevector(v[1], v[3], LOW);
+  vf odd_high = __builtin_shufflevector(v[1], v[3], HIGH);
+  out[0] = __builtin_shufflevector(even_low, odd_low, LOW);
+  out[1] = __builtin_shufflevector(even_low, odd_low, HIGH);
+  out[2] = __builtin_shufflevector(even_high, odd_high, LOW);
+  out[3] = __builtin_shufflevector(even_high, odd_high, HIGH);
+#undef LANE
+#undef LOW
+#undef HIGH
+}
+
 /*
  * exp(x), relative error below 2e-7 on [-87, 88]; 0 below that and +inf above. Cody-Waite reduction to
  * |r| <= ln 2 / 2, then the degree-6 polynomial of Cephes' expf.
@@ -145,29 +182,24 @@ FATHOM_INLINE vf v_exp(vf x) {
 }
 
 /*
- * GELU, x * Phi(x), error below 2e-7 max(1, |x|). Phi(x) - 1/2 is x times a polynomial in x^2, mapped
- * from [0, 5.3^2] to s in [-1, 1] so that Horner's scheme loses nothing; the coefficients are a minimax
- * fit (error 1.7e-8). Beyond 5.3 the polynomial only grows, so that the clamp makes Phi exactly 0 or 1.
+ * GELU, x * Phi(x), of four vectors at once, error below 2e-7 max(1, |x|). Phi(x) - 1/2 is x times a
+ * polynomial in x^2, mapped from [0, 5.3^2] to s in [-1, 1] so that Horner's scheme loses nothing; the
+ * coefficients are a minimax fit (error 1.7e-8). Beyond 5.3 the polynomial only grows, so that the
+ * clamp makes Phi exactly 0 or 1. Four, because one chain of multiply-adds leaves the units idle.
  */
-FATHOM_INLINE vf v_gelu(vf x) {
-  vf s = (x * x) * 0.0711997151f - 1.0f;
-  vf p = v_set(2.71765865e-4f);
-  p = p * s - 7.53595203e-4f;
-  p = p * s + 7.65558332e-4f;
-  p = p * s - 1.12630881e-3f;
-  p = p * s + 3.09870671e-3f;
-  p = p * s - 5.81761403e-3f;
-  p = p * s + 8.84700567e-3f;
-  p = p * s - 1.32013783e-2f;
-  p = p * s + 1.89210158e-2f;
-  p = p * s - 2.52945125e-2f;
-  p = p * s + 3.20800729e-2f;
-  p = p * s - 3.95893082e-2f;
-  p = p * s + 4.92641404e-2f;
-  p = p * s - 6.65184930e-2f;
-  p = p * s + 1.33392558e-1f;
-  vf phi = v_max(v_set(-0.5f), v_min(v_set(0.5f), x * p));
-  return x * phi + 0.5f * x;
+FATHOM_INLINE void v_gelu4(vf x[4]) {
+  static const float coefficients[] = {
+      -7.53595203e-4f, 7.65558332e-4f,  -1.12630881e-3f, 3.09870671e-3f,  -5.81761403e-3f,
+      8.84700567e-3f,  -1.32013783e-2f, 1.89210158e-2f,  -2.52945125e-2f, 3.20800729e-2f,
+      -3.95893082e-2f, 4.92641404e-2f,  -6.65184930e-2f, 1.33392558e-1f};
+  vf s[4], p[4];
+  for (int i = 0; i < 4; i++) s[i] = (x[i] * x[i]) * 0.0711997151f - 1.0f;
+  for (int i = 0; i < 4; i++) p[i] = v_set(2.71765865e-4f);
+#pragma GCC unroll 16
+  for (int k = 0; k < 14; k++)
+    for (int i = 0; i < 4; i++) p[i] = p[i] * s[i] + coefficients[k];
+  for (int i = 0; i < 4; i++) p[i] = v_max(v_set(-0.5f), v_min(v_set(0.5f), x[i] * p[i]));
+  for (int i = 0; i < 4; i++) x[i] = x[i] * p[i] + 0.5f * x[i];
 }
 
 #endif

@@ -1,24 +1,30 @@
 /*
  * The thread pool: a parallel loop over indices handed out by an atomic counter.
  *
- * A loop begins when the caller opens the gate and ends when it has closed it and the last worker that
- * came in has gone. A worker that comes late finds the gate closed and is not waited for, so a small
- * loop costs no more than the caller's own work when the other cores are busy elsewhere.
+ * A loop begins when the caller opens the gate and ends when it has closed it and the last worker
+ * that came in has gone. A worker that comes late finds the gate closed and is not waited for, so a
+ * small loop costs no more than the caller's own work when the other cores are busy elsewhere.
  *
  * Operators follow each other within microseconds, so an idle worker first spins, then sleeps on a
- * condition variable; the caller does the same while it waits for the last worker. The mutex is for
- * sleeping only. Who goes to sleep says so (sleepers, waiting) before it looks at the gate once more;
- * who changes the gate looks for sleepers afterwards. Both in sequentially consistent order, so one of
- * the two sees the other.
+ * condition variable; the caller does the same while it waits for the last worker. The mutex is
+ * for sleeping only. Who goes to sleep says so (sleepers, waiting) before it looks at the gate once
+ * more; who changes the gate looks for sleepers afterwards. Both in sequentially consistent order,
+ * so one of the two sees the other.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "internal.h"
 
-/* About 30 to 100 microseconds; longer would steal the processor from others for nothing. */
-#define SPINS 1500
+/*
+ * How long to spin before sleeping: longer than the pause between two operators, about as long as
+ * it takes to wake a thread. By the clock, as a pause instruction takes 5 to 60 nanoseconds.
+ */
+#define SPIN_NANOSECONDS 50000
+#define PAUSES_PER_LOOK 64
 
 /* The gate: the loop's number in the upper half, OPEN, and below it how many workers are inside. */
 #define LOOP ((uint64_t)1 << 32)
@@ -58,6 +64,32 @@ static inline void relax(void) {
 #endif
 }
 
+/* What the sides wait for: a loop after number `seen`, or that nobody is inside. */
+typedef int (*condition)(uint64_t gate, uint64_t seen);
+static int is_new(uint64_t gate, uint64_t seen) { return gate / LOOP != seen; }
+static int is_empty(uint64_t gate, uint64_t seen) {
+  (void)seen;
+  return (gate & INSIDE) == 0;
+}
+
+/* Spins until the condition holds, but not for long; whether it does. */
+static inline int spin(fathom_pool* pool, condition holds, uint64_t seen) {
+  int64_t start = 0;
+  for (;;) {
+    for (int i = 0; i < PAUSES_PER_LOOK; i++) {
+      if (holds(atomic_load_explicit(&pool->gate, memory_order_acquire), seen)) return 1;
+      relax();
+    }
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    int64_t now = (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+    if (start == 0) start = now;
+    if (now - start > SPIN_NANOSECONDS) return 0;
+    /* On a crowded machine the one who is waited for may need this very core. */
+    sched_yield();
+  }
+}
+
 static void work(fathom_pool* pool, int32_t thread) {
   fathom_task task = pool->task;
   void* argument = pool->argument;
@@ -69,17 +101,13 @@ static void work(fathom_pool* pool, int32_t thread) {
   }
 }
 
-/* Waits for a loop after number `seen` to begin or for the end of the pool; returns the gate. */
+/* Waits for a loop after number `seen` or for the end of the pool; returns the gate. */
 static uint64_t wait_at_gate(fathom_pool* pool, uint64_t seen) {
-  uint64_t gate;
-  for (int i = 0; i < SPINS; i++) {
-    gate = atomic_load_explicit(&pool->gate, memory_order_acquire);
-    if (gate / LOOP != seen) return gate;
-    relax();
-  }
+  if (spin(pool, is_new, seen)) return atomic_load(&pool->gate);
   pthread_mutex_lock(&pool->mutex);
   atomic_fetch_add(&pool->sleepers, 1);
-  while ((gate = atomic_load(&pool->gate)) / LOOP == seen)
+  uint64_t gate;
+  while (!is_new(gate = atomic_load(&pool->gate), seen))
     pthread_cond_wait(&pool->wake, &pool->mutex);
   atomic_fetch_sub(&pool->sleepers, 1);
   pthread_mutex_unlock(&pool->mutex);
@@ -162,14 +190,11 @@ void fathom_pool_run(fathom_pool* pool, int64_t count, fathom_task task, void* a
   atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
   announce(pool, OPEN);
   work(pool, 0);
-  if ((atomic_fetch_and(&pool->gate, ~OPEN) & INSIDE) == 0) return;
-  for (int i = 0; i < SPINS; i++) {
-    if ((atomic_load_explicit(&pool->gate, memory_order_acquire) & INSIDE) == 0) return;
-    relax();
-  }
+  atomic_fetch_and(&pool->gate, ~OPEN);
+  if (spin(pool, is_empty, 0)) return;
   pthread_mutex_lock(&pool->mutex);
   atomic_store(&pool->waiting, 1);
-  while ((atomic_load(&pool->gate) & INSIDE) != 0) pthread_cond_wait(&pool->done, &pool->mutex);
+  while (!is_empty(atomic_load(&pool->gate), 0)) pthread_cond_wait(&pool->done, &pool->mutex);
   atomic_store(&pool->waiting, 0);
   pthread_mutex_unlock(&pool->mutex);
 }

@@ -100,6 +100,14 @@ FATHOM_API int64_t fathom_context_scratch_bytes(const fathom_context* context);
 /* Gives the scratch memory back to the system; the next operator takes what it needs again. */
 FATHOM_API void fathom_context_trim(fathom_context* context);
 
+/*
+ * What this machine reaches with the context's threads and instruction set, measured in about a second:
+ * float32 operations per second (a multiply-add is two) and bytes per second of a copy out of cache
+ * (read + written).
+ */
+FATHOM_API fathom_status fathom_measure(fathom_context* context, double* flops_per_second,
+                                        double* bytes_per_second);
+
 /* ---- linear ---- */
 
 /* Floats that a packed weight [out,in] takes. */

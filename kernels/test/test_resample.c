@@ -94,8 +94,8 @@ static void check_bilinear(const test_environment* t, int64_t b, int64_t h, int6
       EXPECT_OK(fathom_resize_bilinear(t->context, &args));
       double* expected = reference(b, h, w, c, oh, ow, align, 0, 0, x, mode ? add : NULL);
       double error = largest_difference(y, expected, n);
-      EXPECT(error <= 5e-7, "[%ld,%ld,%ld,%ld] to %ld x %ld, align %ld, mode %d: off by %.3g", (long)b,
-             (long)h, (long)w, (long)c, (long)oh, (long)ow, (long)align, mode, error);
+      EXPECT(error <= 5e-7, "[%ld,%ld,%ld,%ld] to %ld x %ld, align %ld, mode %d: off by %.3g",
+             (long)b, (long)h, (long)w, (long)c, (long)oh, (long)ow, (long)align, mode, error);
       EXPECT_GUARDS(y);
       guarded_free(y);
       free(expected);

@@ -1,4 +1,4 @@
-/* The thread pool and contexts under concurrency. build/tests-tsan runs these under ThreadSanitizer. */
+/* The thread pool and contexts under concurrency; `make test-tsan` uses ThreadSanitizer. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>

@@ -88,7 +88,7 @@ final class LibraryLoader {
    * @param arena how long the library stays loaded
    */
   NativeLibrary load(Arena arena) {
-    int user = effectiveUser();
+    requireNativeAccess();
     JdkCheck.warning(environment.jdk())
         .ifPresent(line -> LOG.log(System.Logger.Level.WARNING, line));
     NativeLibrary library = fromProperty(arena);
@@ -96,7 +96,7 @@ final class LibraryLoader {
       library = fromLibraryPath(arena);
     }
     if (library == null) {
-      library = fromClassPath(arena, user);
+      library = fromClassPath(arena);
     }
     if (library == null) {
       throw failure(
@@ -168,7 +168,7 @@ final class LibraryLoader {
     return null;
   }
 
-  private @Nullable NativeLibrary fromClassPath(Arena arena, int user) {
+  private @Nullable NativeLibrary fromClassPath(Arena arena) {
     Platform platform = environment.platform();
     URL resource = environment.resource().apply(platform.resource());
     try {
@@ -176,7 +176,7 @@ final class LibraryLoader {
         throw notOnClassPath(platform);
       }
       LibraryCache.Placed placed =
-          new LibraryCache(environment.property(), environment.variable(), user)
+          new LibraryCache(environment.property(), environment.variable(), effectiveUser())
               .place(read(resource), libraryFile);
       try {
         return open(placed.file(), Source.CLASS_PATH, resource.toString(), arena);
@@ -294,10 +294,10 @@ final class LibraryLoader {
     }
   }
 
-  /** geteuid(); also where a JVM that denies native access is found out. */
-  private int effectiveUser() {
+  /** Makes a restricted call of no effect, so that a JVM that denies them is told apart early. */
+  private void requireNativeAccess() {
     try {
-      return callForInt(LINKER.defaultLookup().findOrThrow("geteuid"));
+      LINKER.downcallHandle(FunctionDescriptor.ofVoid());
     } catch (IllegalCallerException e) {
       Module module = LibraryLoader.class.getModule();
       String name = module.isNamed() ? module.getName() : "ALL-UNNAMED";
@@ -307,6 +307,17 @@ final class LibraryLoader {
               + name
               + " to its arguments");
     }
+  }
+
+  private static int effectiveUser() throws Rejection {
+    return callForInt(
+        LINKER
+            .defaultLookup()
+            .find("geteuid")
+            .orElseThrow(() ->
+                new Rejection(
+                    "this system has no users as POSIX knows them",
+                    "start with -Dfathom.library=<file>")));
   }
 
   private static int callForInt(MemorySegment function) {

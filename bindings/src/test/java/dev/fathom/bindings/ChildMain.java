@@ -16,10 +16,20 @@ final class ChildMain {
           System.out.println("opened " + context.threads());
         }
       }
+      case "leak" -> leak();
       case "fail-twice" -> failTwice();
       case "classes-only" -> classesOnly();
       case "close-while-busy" -> closeWhileBusy();
       default -> throw new IllegalArgumentException(arguments[0]);
+    }
+  }
+
+  /** Opens a context, forgets it, and collects for two seconds. */
+  private static void leak() throws InterruptedException {
+    CpuContext.open(2, CpuIsa.AUTO);
+    for (int i = 0; i < 100; i++) {
+      System.gc();
+      Thread.sleep(20);
     }
   }
 

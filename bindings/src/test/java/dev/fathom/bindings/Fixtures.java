@@ -73,6 +73,7 @@ final class Fixtures {
     final Map<String, String> variables = new HashMap<>();
     final Map<String, URL> resources = new HashMap<>();
     Platform platform = Platform.current();
+    Runtime.Version jdk = Runtime.version();
 
     Env property(String name, Object value) {
       properties.put(name, value.toString());
@@ -87,12 +88,7 @@ final class Fixtures {
     LibraryLoader loader() {
       return new LibraryLoader(
           new LibraryLoader.Environment(
-              properties::get,
-              variables::get,
-              resources::get,
-              platform,
-              VERSION,
-              Runtime.version()));
+              properties::get, variables::get, resources::get, platform, VERSION, jdk));
     }
   }
 

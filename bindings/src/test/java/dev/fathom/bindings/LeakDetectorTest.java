@@ -36,7 +36,6 @@ class LeakDetectorTest {
     return new LeakDetector(level, reports::add);
   }
 
-  @SuppressWarnings("resource") // the point
   private static void leak(LeakDetector detector) {
     new Owner(detector);
   }

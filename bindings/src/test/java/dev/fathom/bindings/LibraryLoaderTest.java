@@ -11,7 +11,11 @@ import java.io.File;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -205,5 +209,36 @@ class LibraryLoaderTest {
     assertEquals(Source.CLASS_PATH, library.source());
     assertFalse(Files.exists(library.path()), "left behind: " + library.path());
     assertFalse(Files.exists(library.path().getParent()), "left behind: " + library.path());
+  }
+
+  @Test
+  void whatIsPassedOverAndAnEarlyJdkAreLogged() throws Exception {
+    Path old = Fixtures.compile(folder.resolve("old"), Fixtures.HANDSHAKE.formatted(ABI, "0.0.9"));
+    Env env = env().withRealResource().property("java.library.path", old.getParent());
+    env.jdk = Runtime.Version.parse("25.0.1");
+    List<String> lines = new ArrayList<>();
+    Handler handler =
+        new Handler() {
+          @Override
+          public void publish(LogRecord entry) {
+            lines.add(entry.getLevel() + " " + entry.getMessage());
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    Logger logger = Logger.getLogger("dev.fathom.bindings");
+    logger.addHandler(handler);
+    try {
+      load(env);
+    } finally {
+      logger.removeHandler(handler);
+    }
+    assertEquals(2, lines.size(), lines::toString);
+    assertContains(lines.get(0), "WARNING JDK 25.0.1", "JDK-8377811", "25.0.3");
+    assertContains(lines.get(1), "WARNING passed over: java.library.path: ", "fathom 0.0.9");
   }
 }

@@ -79,6 +79,22 @@ class NativeLibraryTest {
   }
 
   @Test
+  void aForgottenContextIsReported() throws Exception {
+    Outcome outcome =
+        run(
+            true,
+            "leak",
+            ACCESS,
+            "-Dfathom.leaks=full",
+            "-Dfathom.cache=" + folder.resolve("cache"));
+    assertEquals(0, outcome.exit(), outcome::output);
+    assertTrue(
+        outcome.output().contains("dev.fathom.bindings.CpuContext was not closed"),
+        outcome::output);
+    assertTrue(outcome.output().contains("ChildMain.leak("), outcome::output);
+  }
+
+  @Test
   void closeWaitsForACallThatHasBegun() throws Exception {
     Path fake =
         Fixtures.compile(

@@ -18,6 +18,15 @@ public final class UserException extends RuntimeException {
     super(subject + ": " + problem);
   }
 
+  private UserException(String line) {
+    super(line);
+  }
+
+  /** A problem whose text names its subject already. */
+  public static UserException of(String line) {
+    return new UserException(line);
+  }
+
   /** As {@link #UserException(String, String)}, about a file. */
   public UserException(Path file, String problem) {
     this(file.toString(), problem);

@@ -1000,6 +1000,68 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
+    private static class fathom_measure {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_measure");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_measure(fathom_context *context, double *flops_per_second, double *bytes_per_second)
+     * }
+     */
+    public static FunctionDescriptor fathom_measure$descriptor() {
+        return fathom_measure.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_measure(fathom_context *context, double *flops_per_second, double *bytes_per_second)
+     * }
+     */
+    public static MethodHandle fathom_measure$handle() {
+        return fathom_measure.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_measure(fathom_context *context, double *flops_per_second, double *bytes_per_second)
+     * }
+     */
+    public static MemorySegment fathom_measure$address() {
+        return fathom_measure.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_measure(fathom_context *context, double *flops_per_second, double *bytes_per_second)
+     * }
+     */
+    public static int fathom_measure(MemorySegment context, MemorySegment flops_per_second, MemorySegment bytes_per_second) {
+        var mh$ = fathom_measure.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_measure", context, flops_per_second, bytes_per_second);
+            }
+            return (int)mh$.invokeExact(context, flops_per_second, bytes_per_second);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class fathom_linear_packed_size {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_LONG,

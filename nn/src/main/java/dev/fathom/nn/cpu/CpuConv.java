@@ -9,6 +9,7 @@ import dev.fathom.nn.op.ConvOps;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /** kernels/cpu/conv.c. The algorithm (direct or Winograd) follows from the shape. */
@@ -78,7 +79,8 @@ final class CpuConv extends CpuFamily implements ConvOps {
       fathom_conv2d_args.project_activation(args, FathomNative.FATHOM_ACTIVATION_NONE());
     } else {
       fathom_conv2d_args.project_weight(args, projection.weight().data());
-      fathom_conv2d_args.project_bias(args, projection.bias());
+      fathom_conv2d_args.project_bias(
+          args, projection.bias().data().get(ValueLayout.JAVA_FLOAT, 0));
       fathom_conv2d_args.project_scale(args, projection.scale());
       fathom_conv2d_args.project_activation(args, code(projection.activation()));
     }

@@ -23,22 +23,14 @@ public final class Loader {
 
   /** A parameter as it is. */
   public Tensor plain(String name, long... shape) {
-    return read(name, memory.allocate(shape), shape);
-  }
-
-  private Tensor read(String name, Tensor target, long... shape) {
+    Tensor target = memory.allocate(shape);
     return weights.read(
         name,
         shape,
         weight -> {
-          target.data().copyFrom(weight.data().asSlice(0, 4 * weight.size()));
+          backend.resample().copy(weight, target);
           return target;
         });
-  }
-
-  /** A single number. */
-  public float scalar(String name, long... shape) {
-    return weights.read(name, shape, weight -> weight.toArray()[0]);
   }
 
   Tensor linear(String name, long out, long in) {

@@ -67,7 +67,7 @@ final class DptHead {
     projection =
         new Projection(
             loader.plain(last + ".weight", 1, LAST_CHANNELS, 1, 1),
-            loader.scalar(last + ".bias", 1),
+            loader.plain(last + ".bias", 1),
             metric ? Activation.SIGMOID : Activation.RELU,
             metric ? config.maxDepth() : 1);
   }

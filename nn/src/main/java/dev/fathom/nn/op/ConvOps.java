@@ -40,11 +40,12 @@ public interface ConvOps {
   }
 
   /**
-   * The last 1x1 convolution: scale * activation(sum_c weight[c] * value[c] + bias).
+   * The last 1x1 convolution: scale * activation(sum_c weight[c] * value[c] + bias[0]).
    *
    * @param weight [C]
+   * @param bias [1]
    */
-  record Projection(Tensor weight, float bias, Activation activation, float scale) {}
+  record Projection(Tensor weight, Tensor bias, Activation activation, float scale) {}
 
   /** A weight [out,in,k,k] in the order in which the kernel reads it. */
   Tensor packConv2d(Conv2dShape shape, Tensor weight, Memory memory);

@@ -85,7 +85,7 @@ public final class Console {
   /** As above, for a task whose {@code first} steps were done by an earlier run. */
   public Progress progress(String task, long total, Progress.Unit unit, long first) {
     if (quiet) {
-      return new NoProgress();
+      return Progress.none();
     }
     if (!terminal) {
       return new PlainProgress(err, task, total, unit, first, System::nanoTime);
@@ -98,16 +98,5 @@ public final class Console {
     // A message first erases the bar that it is written over; the bar comes back below it.
     err.println((bars.get() > 0 ? BarProgress.ERASE_LINE : "") + "fathom: " + message);
     err.flush();
-  }
-
-  private static final class NoProgress implements Progress {
-    @Override
-    public void stepBy(long steps) {}
-
-    @Override
-    public void stepTo(long steps) {}
-
-    @Override
-    public void close() {}
   }
 }

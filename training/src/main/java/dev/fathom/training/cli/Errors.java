@@ -1,6 +1,9 @@
 package dev.fathom.training.cli;
 
+import dev.fathom.bindings.FathomLoadException;
+import dev.fathom.nn.checkpoint.CheckpointException;
 import dev.fathom.training.UserException;
+import dev.fathom.training.picture.PictureException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
@@ -67,7 +70,7 @@ final class Errors {
    */
   int report(Throwable thrown, boolean debug) {
     Throwable cause = unwrap(thrown);
-    boolean user = cause instanceof UserException || cause instanceof FileSystemException;
+    boolean user = isUsers(cause);
     String line = "fathom: " + (user ? "" : "internal error: ") + describe(cause);
     if (debug) {
       err.println(line);
@@ -85,11 +88,24 @@ final class Errors {
     return user ? ExitCode.USER : ExitCode.INTERNAL;
   }
 
+  /** Whether the input is to blame rather than the program. */
+  private static boolean isUsers(Throwable cause) {
+    return namesItsSubject(cause) || cause instanceof FileSystemException;
+  }
+
+  /** Whether the message says which file or option it is about, and is meant for people. */
+  private static boolean namesItsSubject(Throwable cause) {
+    return cause instanceof UserException
+        || cause instanceof PictureException
+        || cause instanceof CheckpointException
+        || cause instanceof FathomLoadException;
+  }
+
   /** What went wrong, in one line. */
   static String describe(Throwable thrown) {
     Throwable cause = unwrap(thrown);
     String message = cause.getMessage();
-    if (cause instanceof UserException) {
+    if (namesItsSubject(cause)) {
       return oneLine(message);
     }
     if (cause instanceof FileSystemException e) {

@@ -26,4 +26,18 @@ public interface Progress extends AutoCloseable {
   /** Ends the display. */
   @Override
   void close();
+
+  /** Shows nothing. */
+  static Progress none() {
+    return new Progress() {
+      @Override
+      public void stepBy(long steps) {}
+
+      @Override
+      public void stepTo(long steps) {}
+
+      @Override
+      public void close() {}
+    };
+  }
 }

@@ -12,14 +12,8 @@ import java.nio.charset.StandardCharsets;
  * guesses colours from Exif data where libjpeg does not. So it is given a plain file: the tables,
  * frame and scans as they are, and one application segment that says which colours they are, by
  * libjpeg's rules: JFIF before Adobe before the components' names.
- *
- * @param plain the file without its application segments and comments
- * @param orientation Exif orientation, 1 to 8
- * @param components samples per pixel: 1 grey, 3 colour, 4 printing inks
- * @param adobeTransform colour transform of the Adobe segment: 0 none, 1 YCbCr, 2 YCCK; -1 if there
- *     is no such segment
  */
-record JpegFile(byte[] plain, int orientation, int components, int adobeTransform) {
+final class JpegFile {
 
   private static final int SOI = 0xd8;
   private static final int EOI = 0xd9;
@@ -33,6 +27,38 @@ record JpegFile(byte[] plain, int orientation, int components, int adobeTransfor
   private static final byte[] JFIF_SEGMENT = {
     (byte) 0xff, (byte) APP0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0
   };
+
+  private final byte[] plain;
+  private final int orientation;
+  private final int components;
+  private final int adobeTransform;
+
+  private JpegFile(byte[] plain, int orientation, int components, int adobeTransform) {
+    this.plain = plain;
+    this.orientation = orientation;
+    this.components = components;
+    this.adobeTransform = adobeTransform;
+  }
+
+  /** The file with none but one application segment, and without comments. */
+  byte[] plain() {
+    return plain;
+  }
+
+  /** Exif orientation, 1 to 8. */
+  int orientation() {
+    return orientation;
+  }
+
+  /** Samples per pixel: 1 grey, 3 colour, 4 printing inks. */
+  int components() {
+    return components;
+  }
+
+  /** Colour transform of the Adobe segment: 0 none, 1 YCbCr, 2 YCCK; -1 if there is none. */
+  int adobeTransform() {
+    return adobeTransform;
+  }
 
   /**
    * Reads the segments up to the first scan.

@@ -1,0 +1,124 @@
+package dev.fathom.training.cli;
+
+import dev.fathom.nn.DepthModel;
+import dev.fathom.nn.DepthModelOptions;
+import dev.fathom.nn.model.Release;
+import dev.fathom.training.UserException;
+import dev.fathom.training.weights.Checkpoint;
+import dev.fathom.training.weights.WeightsCache;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** The options that choose a network, the same in every command that runs one. */
+final class ModelOptions {
+  @Option(
+      names = {"-w", "--weights"},
+      paramLabel = "FILE",
+      description =
+          "A checkpoint (.pth, .pt, .safetensors; published or Hugging Face names), or the name of"
+              + " a downloaded one, such as vits.")
+  private @Nullable String weights;
+
+  @Option(
+      names = "--model",
+      paramLabel = "SIZE",
+      description = "vits, vitb, vitl or vitg. Default: as the checkpoint's tensors say.")
+  private @Nullable String size;
+
+  @Option(
+      names = "--release",
+      paramLabel = "RELEASE",
+      description =
+          "v1, v2 or v2-metric, which tensors cannot tell. Default: as the checkpoint's name or"
+              + " metadata say, else v1.")
+  private @Nullable String release;
+
+  @Option(
+      names = "--max-depth",
+      paramLabel = "METRES",
+      description =
+          "Depth that v2-metric's output is scaled to. Default: 20 (outdoor weights: 80).")
+  private @Nullable Float maxDepth;
+
+  @Option(
+      names = "--input-size",
+      paramLabel = "PIXELS",
+      defaultValue = "518",
+      description = "What a picture's shorter side is resized to. Default: 518.")
+  private int inputSize;
+
+  @Option(
+      names = {"-t", "--threads"},
+      paramLabel = "N",
+      description = "Threads of the network. Default: all processors.")
+  private @Nullable Integer threads;
+
+  /** What was asked for: a file, and what is known of it if it is from the catalogue. */
+  record Chosen(Path file, Optional<Checkpoint> published) {}
+
+  /**
+   * The checkpoint to load.
+   *
+   * @throws UserException if none was named, or the named one is not here; says what to do
+   */
+  Chosen chosen() {
+    if (weights == null) {
+      throw new UserException(
+          "--weights",
+          "no weights given; name a checkpoint file, or get one with 'fathom weights download vits'"
+              + " and use --weights vits ('fathom weights list' shows all)");
+    }
+    WeightsCache.Weights resolved = WeightsCache.ofUser().resolve(weights);
+    return new Chosen(resolved.file(), resolved.checkpoint());
+  }
+
+  /** Options for loading it, checked. */
+  DepthModelOptions options(Chosen chosen) {
+    try {
+      DepthModelOptions options = DepthModelOptions.defaults().withInputSize(inputSize);
+      if (threads != null) {
+        options = options.withThreads(threads);
+      }
+      if (size != null) {
+        options = options.withModel(size);
+      }
+      if (release != null) {
+        options = options.withRelease(Release.of(release));
+      } else if (chosen.published().isPresent()) {
+        options = options.withRelease(chosen.published().get().release());
+      }
+      if (maxDepth != null) {
+        options = options.withMaxDepth(maxDepth);
+      } else if (chosen.published().isPresent() && chosen.published().get().maxDepth() > 0) {
+        options = options.withMaxDepth((float) chosen.published().get().maxDepth());
+      }
+      return options;
+    } catch (IllegalArgumentException e) {
+      throw new UserException("options", String.valueOf(e.getMessage()), e);
+    }
+  }
+
+  /**
+   * Loads the network and says in one line what it is.
+   *
+   * @throws UserException if the file is damaged, is not such a network, or contradicts the options
+   */
+  DepthModel load(Chosen chosen, Console console) throws IOException {
+    try {
+      DepthModel model = DepthModel.load(chosen.file(), options(chosen));
+      console.note(
+          model.config().name()
+              + " "
+              + model.config().release().label()
+              + " on "
+              + model.device()
+              + (model.guessed().isEmpty() ? "" : "; " + model.guessed()));
+      return model;
+    } catch (IllegalArgumentException e) {
+      throw new UserException(chosen.file().toString(), String.valueOf(e.getMessage()), e);
+    }
+  }
+}

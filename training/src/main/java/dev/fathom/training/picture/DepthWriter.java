@@ -1,0 +1,67 @@
+package dev.fathom.training.picture;
+
+import dev.fathom.nn.DepthMap;
+import dev.fathom.nn.RgbImage;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** Writes depth maps in the formats of {@link DepthFormat}, each file whole or not at all. */
+public final class DepthWriter {
+
+  private DepthWriter() {}
+
+  /**
+   * Writes one file, in place of one that is there. Folders above it are made.
+   *
+   * @param file where to; its name is taken as it is (see {@link PictureFiles.Picture#output} and
+   *     {@link DepthFormat#suffix})
+   * @param picture the picture of the depth map's size; may be null where {@link
+   *     DepthFormat#needsPicture} says so
+   * @throws PictureException if the file cannot be written; nothing of it is left then
+   * @throws IllegalArgumentException if the picture is missing or of another size
+   */
+  public static void write(
+      Path file,
+      DepthFormat format,
+      DepthMap depth,
+      @Nullable RgbImage picture,
+      DepthOptions options)
+      throws PictureException {
+    switch (format) {
+      case PNG ->
+          AtomicFile.write(
+              file, out -> PngDepth.writeColour(out, depth, options.colormapFor(depth.kind())));
+      case PNG16 -> AtomicFile.write(file, out -> PngDepth.writeGrey16(out, depth));
+      case PFM ->
+          AtomicFile.write(
+              file, out -> PfmDepth.write(out, depth.width(), depth.height(), depth.values()));
+      case NPY ->
+          AtomicFile.write(
+              file, out -> NpyDepth.write(out, depth.width(), depth.height(), depth.values()));
+      case EXR -> AtomicFile.write(file, out -> ExrWriter.write(out, depth));
+      case PLY -> {
+        RgbImage colours = fitting(format, depth, picture);
+        AtomicFile.write(file, out -> PointCloud.write(out, depth, colours, options.camera()));
+      }
+      case SIDE_BY_SIDE -> {
+        RgbImage left = fitting(format, depth, picture);
+        AtomicFile.write(
+            file,
+            out -> PngDepth.writeSideBySide(out, depth, left, options.colormapFor(depth.kind())));
+      }
+    }
+  }
+
+  private static RgbImage fitting(DepthFormat format, DepthMap depth, @Nullable RgbImage picture) {
+    if (picture == null) {
+      throw new IllegalArgumentException(format.label() + " needs the picture");
+    }
+    if (picture.width() != depth.width() || picture.height() != depth.height()) {
+      throw new IllegalArgumentException(
+          String.format(
+              "%s needs a picture and a depth map of one size, not %d x %d and %d x %d",
+              format.label(), picture.width(), picture.height(), depth.width(), depth.height()));
+    }
+    return picture;
+  }
+}
