@@ -35,7 +35,7 @@
 typedef struct {
   const float* result; /* where the tile will be written: row i at result + i * result_stride */
   int64_t result_stride;
-  const float* panel; /* a stretch of the panel of B that comes next */
+  const float* panel; /* a stretch of the panel of B that comes next, 16 floats every four steps */
 } gemm_hints;
 
 /*
@@ -178,6 +178,7 @@ FATHOM_INLINE void gemm_pack_columns(const float* weight, int64_t columns, int64
 /* Floats of A's packed panel of one depth block, with room for what gemm_pack_rows spills. */
 #define GEMM_PANEL_SIZE(depth) (((depth)*MR + 2 * W - 1) / W * W)
 
+/* A product [rows,depth] x [depth,columns] and how it is cut. */
 typedef struct {
   int64_t rows, columns, depth;
   const float* b;       /* packed */
@@ -195,33 +196,43 @@ typedef void (*gemm_pack)(const void* operator, int64_t row, int64_t rows, int64
 typedef void (*gemm_finish)(const void* operator, int64_t row, int64_t rows, int64_t column,
                             int64_t columns, const float* tile);
 
-#ifndef GEMM_DEPTH
+/*
+ * Steps of k in a block: with 384, a panel of A is 21 KB and one of B 48 KB with AVX-512, 9 and 24 KB
+ * with AVX2. Rows and columns of a task are at most so many that its A (168 KB), the running panels of
+ * B and, when there are several blocks of k, its sums (448 KB) stay in an L2 cache of 1 MB.
+ */
 #define GEMM_DEPTH 384
-#endif
-#ifndef GEMM_ROWS
 #define GEMM_ROWS 112
-#endif
-#ifndef GEMM_COLUMNS
 #define GEMM_COLUMNS 1024
-#endif
 
+/*
+ * The split into tasks, by their cost in multiplied tiles: packing A costs 0.4 of a panel of B for each
+ * tile, fetching B 0.6 of a tile for each panel. Tried are all splits of the columns; the rows are then
+ * split into as many parts as fill the threads evenly.
+ */
 FATHOM_INLINE gemm_plan gemm_plan_make(int32_t threads, int64_t rows, int64_t columns, int64_t depth,
                                        const float* b) {
   gemm_plan plan = {.rows = rows, .columns = columns, .depth = depth, .b = b};
-  int64_t blocks = fathom_ceil_div(depth, GEMM_DEPTH);
+  const int64_t blocks = fathom_ceil_div(depth, GEMM_DEPTH);
   plan.depth_block = fathom_ceil_div(depth, blocks);
-  int64_t tiles = fathom_ceil_div(rows, MR), panels = fathom_ceil_div(columns, NR);
-  int64_t tiles_max = fathom_max(1, GEMM_ROWS / MR);
-  int64_t least_rows = fathom_ceil_div(tiles, tiles_max);
-  int64_t least_columns = fathom_ceil_div(panels, GEMM_COLUMNS / NR);
-  /* A search over column splits; the row split that fills the threads follows from each. */
+  const int64_t tiles = fathom_ceil_div(rows, MR), panels = fathom_ceil_div(columns, NR);
+  const int64_t least_rows = fathom_ceil_div(tiles, GEMM_ROWS / MR);
+  const int64_t least_columns = blocks > 1 ? fathom_ceil_div(panels, GEMM_COLUMNS / NR) : 1;
+  const int64_t most_columns = fathom_min(panels, least_columns + 4 * threads);
   double best = INFINITY;
-  for (int64_t c = least_columns; c <= panels && c <= least_columns + 4 * threads; c++) {
-    int64_t r = least_rows;
-    while (r * c % threads != 0 && r < tiles && r < least_rows + threads) r++;
-    int64_t rounds = fathom_ceil_div(r * c, threads);
-    double height = (double)fathom_ceil_div(tiles, r), width = (double)fathom_ceil_div(panels, c);
-    double cost = (double)rounds * (height * width + 0.4 * height + 0.6 * width);
+  for (int64_t c = least_columns; c <= most_columns; c++) {
+    int64_t common = threads; /* the greatest divisor of threads and c */
+    for (int64_t x = c % threads; x != 0;) {
+      const int64_t rest = common % x;
+      common = x;
+      x = rest;
+    }
+    const int64_t unit = threads / common;
+    const int64_t r = fathom_min(tiles, fathom_ceil_div(least_rows, unit) * unit);
+    const double rounds = (double)fathom_ceil_div(r * c, threads);
+    const double height = (double)fathom_ceil_div(tiles, r);
+    const double width = (double)fathom_ceil_div(panels, c);
+    const double cost = rounds * (height * width + 0.4 * height + 0.6 * width);
     if (cost < best) {
       best = cost;
       plan.row_tasks = r;
@@ -264,20 +275,21 @@ FATHOM_INLINE void gemm_block(const gemm_plan* plan, int64_t index, void* scratc
   for (int64_t k = 0; k < plan->depth; k += plan->depth_block) {
     const int64_t depth = fathom_min(plan->depth_block, plan->depth - k);
     const int last = k + depth == plan->depth;
-    for (int64_t t = tile_begin; t < tile_end; t++)
-      pack(operator, t * MR, fathom_min(MR, plan->rows - t * MR), k, depth,
-           a + (t - tile_begin) * pitch);
     float* c = sums;
     for (int64_t p = panel_begin; p < panel_end; p++) {
       const float* b = plan->b + (p * plan->depth + k) * NR;
+      const float* ahead = b + plan->depth * NR;
       for (int64_t t = tile_begin; t < tile_end; t++) {
         const int64_t rows = fathom_min(MR, plan->rows - t * MR);
-        gemm_hints hints = {c, 0, b + plan->depth * NR + (t - tile_begin) * (depth / 4 * 16)};
+        gemm_hints hints = {c, 0, ahead};
+        ahead += depth / 4 * 16;
         if (last && plan->result) {
           hints.result = plan->result + t * MR * plan->result_stride + p * NR;
           hints.result_stride = plan->result_stride;
         }
-        gemm_kernel_for(rows)(depth, a + (t - tile_begin) * pitch, b, c, k > 0, &hints);
+        float* panel = a + (t - tile_begin) * pitch;
+        if (p == panel_begin) pack(operator, t * MR, rows, k, depth, panel);
+        gemm_kernel_for(rows)(depth, panel, b, c, k > 0, &hints);
         if (last)
           finish(operator, t * MR, rows, p * NR, fathom_min(NR, plan->columns - p * NR), c);
         if (!single) c += MR * NR;

@@ -44,6 +44,11 @@ static void pack_x(const void* operator, int64_t row, int64_t rows, int64_t k, i
   const float* x[GEMM_PACK_ROWS];
   for (int64_t i = 0; i < GEMM_PACK_ROWS; i++)
     x[i] = args->x + (row + fathom_min(i, rows - 1)) * args->x_stride + k;
+  /* A shallow product waits for x: the next tile's rows may arrive while this one is multiplied. */
+  if (args->in <= 128 && row + 2 * MR <= args->rows)
+    for (int64_t i = 0; i < MR; i++)
+      for (int64_t at = 0; at < depth; at += 16)
+        __builtin_prefetch(x[i] + MR * args->x_stride + at, 0, 2);
   gemm_pack_rows(MR, x, depth, panel);
 }
 

@@ -114,6 +114,8 @@ fathom_status FN(patch_embed)(fathom_context* context, const fathom_patch_embed_
                           gemm_plan_make(context->threads, args->batch * across * down,
                                          args->channels, COLOURS * args->patch * args->patch,
                                          args->packed)};
+  job.plan.result = args->tokens + (args->cls ? args->channels : 0);
+  job.plan.result_stride = args->channels;
   fathom_status status = fathom_reserve(context, 0, gemm_scratch(&job.plan));
   if (status != FATHOM_OK) return status;
   fathom_pool_run(context->pool, gemm_tasks(&job.plan), patch_task, &job);
@@ -164,17 +166,17 @@ fathom_status fathom_patch_embed_pack(fathom_context* context, int64_t channels,
   FATHOM_DISPATCH(context, patch_embed_pack, channels, patch, weight, packed);
 }
 
-#define PATCH_CHECK(condition, ...)                                                            \
-  do {                                                                                         \
-    if (!(condition)) return fail(args, __VA_ARGS__);                                          \
-  } while (0)
-
 static fathom_status fail(const fathom_patch_embed_args* args, const char* text) {
   return fathom_fail(FATHOM_INVALID_ARGUMENT,
                      "patch_embed: image [%lld,%lld,%lld,3], patch %lld, %lld channels: %s",
                      (long long)args->batch, (long long)args->height, (long long)args->width,
                      (long long)args->patch, (long long)args->channels, text);
 }
+
+#define PATCH_CHECK(condition, text)             \
+  do {                                           \
+    if (!(condition)) return fail(args, text);   \
+  } while (0)
 
 fathom_status fathom_patch_embed(fathom_context* context, const fathom_patch_embed_args* args) {
   FATHOM_CHECK(context, "patch_embed: the context is NULL");
