@@ -5,14 +5,15 @@
  *
  *     tile[MR][NR] = sum over k of a[k][MR] (column) * b[k][NR] (row)
  *
- * 14 x 32 with AVX-512 (28 accumulators of 32 registers), 6 x 16 with AVX2 (12 of 16), 6 x 8 elsewhere.
- * The accumulators have names: as an array GCC 12 keeps them in memory, at a third of the speed.
- * Per step of k: MR broadcasts, 2 loads, 2 MR multiply-adds.
+ * 14 x 32 with AVX-512 (28 accumulators of 32 registers), 6 x 16 with AVX2 (12 of 16), 6 x 8
+ * elsewhere. The accumulators have names: as an array GCC 12 keeps them in memory, at a third of
+ * the speed. Per step of k: MR broadcasts, 2 loads, 2 MR multiply-adds.
  *
- * Around it, the blocking (gemm_plan, gemm_block): B is packed once, A while it is used, by a function
- * of the operator (so a convolution packs from its picture: an implicit GEMM); what happens to a
- * finished tile is again a function of the operator. Each element of the result is summed over k in
- * blocks that depend on the depth alone, so threads and tasks do not change a bit of it.
+ * Around it, the blocking (gemm_plan, gemm_block): B is packed once, A while it is used, by a
+ * function of the operator (so a convolution packs from its picture: an implicit GEMM); what
+ * happens to a finished tile is again a function of the operator. Each element of the result is
+ * summed over k in blocks that depend on the depth alone, so threads and tasks do not change a bit
+ * of it.
  */
 #ifndef FATHOM_GEMM_H
 #define FATHOM_GEMM_H
@@ -29,8 +30,8 @@
 /* ---- the register tile ---- */
 
 /*
- * What a tile fetches on the side, a little with every few steps of k, so that the lines arrive under
- * the arithmetic. Any address will do.
+ * What a tile fetches on the side, a little with every few steps of k, so that the lines arrive
+ * under the arithmetic. Any address will do.
  */
 typedef struct {
   const float* result; /* where the tile will be written: row i at result + i * result_stride */
@@ -39,8 +40,8 @@ typedef struct {
 } gemm_hints;
 
 /*
- * gemm_tile for the first `rows` rows, a constant; the others are neither computed nor stored. hints
- * may be NULL.
+ * gemm_tile for the first `rows` rows, a constant; the others are neither computed nor stored.
+ * hints may be NULL.
  */
 FATHOM_INLINE void gemm_tile_rows(int rows, int64_t k, const float* restrict a, int64_t a_row,
                                   int64_t a_step, const float* restrict b, float* restrict c,
@@ -100,8 +101,8 @@ FATHOM_INLINE void gemm_tile_rows(int rows, int64_t k, const float* restrict a, 
 }
 
 /*
- * c[i][j] (row stride c_stride) = or += the product; a element (i, kk) is at a[i * a_row + kk * a_step],
- * which folds into the addressing when both are constants: (1, MR) for a packed panel.
+ * c[i][j] (row stride c_stride) = or += the product; a element (i, kk) is at a[i * a_row + kk *
+ * a_step], which folds into the addressing when both are constants: (1, MR) for a packed panel.
  */
 FATHOM_INLINE void gemm_tile(int64_t k, const float* restrict a, int64_t a_row, int64_t a_step,
                              const float* restrict b, float* restrict c, int64_t c_stride,
@@ -130,17 +131,18 @@ FATHOM_INLINE gemm_kernel gemm_kernel_for(int64_t rows) {
 
 /* ---- packing ---- */
 
-/* Floats of a packed B of `columns` columns: panels [columns / NR][depth][NR], padded with zeros. */
+/* Floats of a packed B: panels [columns / NR][depth][NR], columns padded with zeros. */
 FATHOM_INLINE int64_t gemm_packed_size(int64_t columns, int64_t depth) {
   return fathom_ceil_div(columns, NR) * NR * depth;
 }
 
 /*
- * panel[k][width] from `width` rows of `depth` consecutive floats, rounded up to whole vectors of rows:
- * after depth * width floats come up to W more that a later call, or nobody, overwrites. So pack in
- * rising order.
+ * panel[k][width] from `width` rows of `depth` consecutive floats, rounded up to whole vectors of
+ * rows: after depth * width floats come up to W more that a later call, or nobody, overwrites. So
+ * pack in rising order.
  */
-FATHOM_INLINE void gemm_pack_rows(int width, const float* const* rows, int64_t depth, float* panel) {
+FATHOM_INLINE void gemm_pack_rows(int width, const float* const* rows, int64_t depth,
+                                  float* panel) {
   int64_t k = 0;
   for (; k + 4 <= depth; k += 4) {
     vf v[NR / W][4];
@@ -160,8 +162,8 @@ FATHOM_INLINE void gemm_pack_rows(int width, const float* const* rows, int64_t d
 #define GEMM_PACK_ROWS ((MR + W - 1) / W * W)
 
 /*
- * Packs B's panel of the columns [column, column + NR) from `weight` [columns][depth], the layout of a
- * linear layer's weight. Columns past the last are zeros.
+ * Packs B's panel of the columns [column, column + NR) from `weight` [columns][depth], the layout
+ * of a linear layer's weight. Columns past the last are zeros.
  */
 FATHOM_INLINE void gemm_pack_columns(const float* weight, int64_t columns, int64_t depth,
                                      int64_t column, float* panel) {
@@ -192,26 +194,27 @@ typedef struct {
 /* Writes A's rows [row, row + rows), rows <= MR, and columns [k, k + depth) to panel[depth][MR]. */
 typedef void (*gemm_pack)(const void* operator, int64_t row, int64_t rows, int64_t k, int64_t depth,
                           float* panel);
-/* Takes the finished tile[rows][NR] whose first element is (row, column); columns <= NR are wanted. */
+/* Takes the finished tile[rows][NR] that begins at (row, column); columns <= NR are wanted. */
 typedef void (*gemm_finish)(const void* operator, int64_t row, int64_t rows, int64_t column,
                             int64_t columns, const float* tile);
 
 /*
- * Steps of k in a block: with 384, a panel of A is 21 KB and one of B 48 KB with AVX-512, 9 and 24 KB
- * with AVX2. Rows and columns of a task are at most so many that its A (168 KB), the running panels of
- * B and, when there are several blocks of k, its sums (448 KB) stay in an L2 cache of 1 MB.
+ * Steps of k in a block: with 384, a panel of A is 21 KB and one of B 48 KB with AVX-512, 9 and 24
+ * KB with AVX2. Rows and columns of a task are at most so many that its A (168 KB), the running
+ * panels of B and, when there are several blocks of k, its sums (448 KB) stay in an L2 cache of 1
+ * MB.
  */
 #define GEMM_DEPTH 384
 #define GEMM_ROWS 112
 #define GEMM_COLUMNS 1024
 
 /*
- * The split into tasks, by their cost in multiplied tiles: packing A costs 0.4 of a panel of B for each
- * tile, fetching B 0.6 of a tile for each panel. Tried are all splits of the columns; the rows are then
- * split into as many parts as fill the threads evenly.
+ * The split into tasks, by their cost in multiplied tiles: packing A costs 0.4 of a panel of B for
+ * each tile, fetching B 0.6 of a tile for each panel. All splits of the columns are tried; the rows
+ * are then split into as many parts as fill the threads evenly.
  */
-FATHOM_INLINE gemm_plan gemm_plan_make(int32_t threads, int64_t rows, int64_t columns, int64_t depth,
-                                       const float* b) {
+FATHOM_INLINE gemm_plan gemm_plan_make(int32_t threads, int64_t rows, int64_t columns,
+                                       int64_t depth, const float* b) {
   gemm_plan plan = {.rows = rows, .columns = columns, .depth = depth, .b = b};
   const int64_t blocks = fathom_ceil_div(depth, GEMM_DEPTH);
   plan.depth_block = fathom_ceil_div(depth, blocks);
@@ -261,7 +264,8 @@ FATHOM_INLINE size_t gemm_scratch(const gemm_plan* plan) {
 /* One task of the plan, index in [0, gemm_tasks). scratch: gemm_scratch bytes, aligned to 64. */
 FATHOM_INLINE void gemm_block(const gemm_plan* plan, int64_t index, void* scratch, gemm_pack pack,
                               gemm_finish finish, const void* operator) {
-  const int64_t tiles = fathom_ceil_div(plan->rows, MR), panels = fathom_ceil_div(plan->columns, NR);
+  const int64_t tiles = fathom_ceil_div(plan->rows, MR);
+  const int64_t panels = fathom_ceil_div(plan->columns, NR);
   const int64_t row_task = index / plan->column_tasks, column_task = index % plan->column_tasks;
   const int64_t tile_begin = tiles * row_task / plan->row_tasks;
   const int64_t tile_end = tiles * (row_task + 1) / plan->row_tasks;

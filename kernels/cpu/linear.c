@@ -1,8 +1,8 @@
 /*
  * Linear layers: y = residual + scale * activation(x weight^T + bias), one pass over y.
  *
- * The product is gemm.h's; here are the packing of x and the epilogue, which takes a tile from the L1
- * cache to y. SwiGLU, the giant's gate between two linear layers, is a loop over rows.
+ * The product is gemm.h's; here are the packing of x and the epilogue, which takes a tile from the
+ * L1 cache to y. SwiGLU, the giant's gate between two linear layers, is a loop over rows.
  */
 #include "gemm.h"
 #include "internal.h"
@@ -64,9 +64,9 @@ FATHOM_INLINE void store_half(float* p, vf v, int64_t n) {
 }
 
 /*
- * The epilogue, two rows at a time. activation and full (columns == NR) are constants in each use, so
- * that the loop has few choices left in it. MR is even: a row past the last lies within the tile, and
- * is not stored.
+ * The epilogue, two rows at a time. activation and full (columns == NR) are constants in each use,
+ * so that the loop has few choices left in it. MR is even: a row past the last lies within the
+ * tile, and is not stored.
  */
 FATHOM_INLINE void finish_tile(const fathom_linear_args* args, int64_t activation, int full,
                                int64_t row, int64_t rows, int64_t column, int64_t columns,

@@ -1,9 +1,9 @@
 /*
  * The patch embedding: a convolution whose stride is its kernel, so a linear layer on patches.
  *
- * A patch is P runs of 3 P consecutive floats of the image. The weight is packed in that order, (row,
- * column, colour), and gemm.h's driver packs patches straight from the image: no matrix of patches is
- * stored. The epilogue adds bias and position and leaves room for the class token.
+ * A patch is P runs of 3 P consecutive floats of the image. The weight is packed in that order,
+ * (row, column, colour), and gemm.h's driver packs patches straight from the image: no matrix of
+ * patches is stored. The epilogue adds bias and position and leaves room for the class token.
  */
 #include "gemm.h"
 #include "internal.h"
@@ -86,7 +86,8 @@ static void finish(const void* operator, int64_t row, int64_t rows, int64_t colu
   for (int64_t i = 0; i < rows; i++) {
     const int64_t image = (row + i) / job->patches, place = lead + (row + i) % job->patches;
     float* token = args->tokens + (image * (lead + job->patches) + place) * args->channels + column;
-    const float* position = args->position ? args->position + place * args->channels + column : NULL;
+    const float* position =
+        args->position ? args->position + place * args->channels + column : NULL;
     for (int64_t j = 0; j < columns; j += W) {
       const int64_t n = fathom_min(W, columns - j);
       vf v = v_load(tile + i * NR + j);
