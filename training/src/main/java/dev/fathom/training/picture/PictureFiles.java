@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.regex.PatternSyntaxException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The pictures that a command's arguments mean: files, folders, globs and lists.
@@ -116,7 +117,7 @@ public final class PictureFiles {
 
   private static boolean isPath(String input) {
     try {
-      Path unused = Path.of(input);
+      var _ = Path.of(input);
       return true;
     } catch (InvalidPathException e) {
       // On Windows a glob is not a path.
@@ -174,8 +175,7 @@ public final class PictureFiles {
           }
 
           @Override
-          public FileVisitResult postVisitDirectory(
-              Path path, @org.jspecify.annotations.Nullable IOException e) {
+          public FileVisitResult postVisitDirectory(Path path, @Nullable IOException e) {
             if (e != null) {
               problems.add(path + ": " + PictureException.reason(e));
             }

@@ -1,0 +1,121 @@
+package dev.fathom.training.picture;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.fathom.nn.DepthMap;
+import dev.fathom.nn.RgbImage;
+import dev.fathom.training.picture.DepthOptions.Axes;
+import dev.fathom.training.picture.DepthOptions.Camera;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class PointCloudTest {
+
+  private static final RgbImage PICTURE =
+      new RgbImage(2, 2, new byte[] {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+
+  @TempDir Path folder;
+
+  private record Cloud(String header, float[][] points, byte[][] colours) {}
+
+  private Cloud write(DepthMap.Kind kind, Camera camera, float... values) throws IOException {
+    Path file = folder.resolve("x.ply");
+    DepthWriter.write(
+        file,
+        DepthFormat.PLY,
+        new DepthMap(2, 2, kind, values),
+        PICTURE,
+        DepthOptions.DEFAULT.withCamera(camera));
+    byte[] bytes = Files.readAllBytes(file);
+    String text = new String(bytes, StandardCharsets.ISO_8859_1);
+    int data = text.indexOf("end_header\n") + 11;
+    String header = text.substring(0, data);
+    int count = Integer.parseInt(header.replaceAll("(?s).*element vertex (\\d+)\n.*", "$1"));
+    assertEquals(data + 15 * count, bytes.length);
+    ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).position(data);
+    float[][] points = new float[count][3];
+    byte[][] colours = new byte[count][3];
+    for (int i = 0; i < count; i++) {
+      for (int axis = 0; axis < 3; axis++) {
+        points[i][axis] = buffer.getFloat();
+      }
+      buffer.get(colours[i]);
+    }
+    return new Cloud(header, points, colours);
+  }
+
+  @Test
+  void metresGoThroughThePinhole() throws IOException {
+    Camera camera = Camera.DEFAULT.withFocalLength(2).withAxes(Axes.Y_DOWN);
+    Cloud cloud = write(DepthMap.Kind.METRES, camera, 4, 8, 12, 16);
+    // Pixel centres lie half a pixel from the middle: half * depth / focal length.
+    assertArrayEquals(new float[] {-1, -1, 4}, cloud.points()[0]);
+    assertArrayEquals(new float[] {2, -2, 8}, cloud.points()[1]);
+    assertArrayEquals(new float[] {-3, 3, 12}, cloud.points()[2]);
+    assertArrayEquals(new float[] {4, 4, 16}, cloud.points()[3]);
+    assertArrayEquals(new byte[] {4, 5, 6}, cloud.colours()[1]);
+    assertTrue(cloud.header().startsWith("ply\nformat binary_little_endian 1.0\n"));
+    assertTrue(cloud.header().contains("comment unit: metres\n"));
+  }
+
+  @Test
+  void upIsUpByDefault() throws IOException {
+    Cloud cloud = write(DepthMap.Kind.METRES, Camera.DEFAULT.withFocalLength(2), 4, 8, 12, 16);
+    assertArrayEquals(new float[] {-1, 1, -4}, cloud.points()[0]);
+    assertArrayEquals(new float[] {4, -4, -16}, cloud.points()[3]);
+    assertTrue(cloud.header().contains("comment axes: x right, y up, z towards the viewer\n"));
+  }
+
+  @Test
+  void fieldOfViewGivesTheFocalLength() {
+    assertEquals(1, Camera.DEFAULT.withFieldOfView(90).focalLengthFor(2), 1e-12);
+    assertEquals(320 / Math.tan(Math.PI / 6), Camera.DEFAULT.focalLengthFor(640), 1e-9);
+    assertEquals(7, Camera.DEFAULT.withFocalLength(7).focalLengthFor(640));
+  }
+
+  @Test
+  void disparityGoesFromNearToFar() throws IOException {
+    Camera camera = Camera.DEFAULT.withRange(2, 10).withAxes(Axes.Y_DOWN);
+    Cloud cloud = write(DepthMap.Kind.DISPARITY, camera, 5, 3, 4, 1);
+    // The smallest value is as far as it goes and left out; d = 1, 0.5, 0.75 for the others.
+    assertEquals(3, cloud.points().length);
+    assertEquals(2, cloud.points()[0][2], 1e-6);
+    assertEquals(1 / (0.5 * (0.5 - 0.1) + 0.1), cloud.points()[1][2], 1e-6);
+    assertEquals(1 / (0.75 * (0.5 - 0.1) + 0.1), cloud.points()[2][2], 1e-6);
+    assertArrayEquals(new byte[] {7, 8, 9}, cloud.colours()[2]);
+  }
+
+  @Test
+  void pointsWithoutADepthAreLeftOut() throws IOException {
+    Camera camera = Camera.DEFAULT.withRange(1, 50);
+    Cloud cloud = write(DepthMap.Kind.METRES, camera, Float.NaN, 0, 51, Float.POSITIVE_INFINITY);
+    assertEquals(0, cloud.points().length);
+    assertEquals(1, write(DepthMap.Kind.METRES, camera, -1, 50, 60, 0).points().length);
+  }
+
+  @Test
+  void flatDisparityLiesNear() throws IOException {
+    Cloud cloud = write(DepthMap.Kind.DISPARITY, Camera.DEFAULT, 3, 3, 3, Float.NaN);
+    assertEquals(3, cloud.points().length);
+    assertEquals(-1, cloud.points()[0][2], 1e-6);
+  }
+
+  @Test
+  void camerasThatAreNone() {
+    for (double angle : new double[] {0, 180, -1, Double.NaN}) {
+      assertThrows(IllegalArgumentException.class, () -> Camera.DEFAULT.withFieldOfView(angle));
+    }
+    assertThrows(IllegalArgumentException.class, () -> Camera.DEFAULT.withFocalLength(-1));
+    assertThrows(IllegalArgumentException.class, () -> Camera.DEFAULT.withRange(0, 5));
+    assertThrows(IllegalArgumentException.class, () -> Camera.DEFAULT.withRange(5, 5));
+  }
+}
