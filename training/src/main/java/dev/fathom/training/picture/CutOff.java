@@ -4,7 +4,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** Finds files that end too early in the formats whose decoders do not mind. */
+/**
+ * Finds files that end too early before anything is allocated for their pixels, and in formats
+ * whose decoders do not mind.
+ */
 final class CutOff {
 
   private static final int BMP_CORE_HEADER = 12;
@@ -12,7 +15,15 @@ final class CutOff {
   private static final int BMP_PLAIN = 0;
   private static final int BMP_BIT_FIELDS = 3;
 
+  /** Deflate makes at most 258 bytes of 2 bits. */
+  private static final int LARGEST_DEFLATE_RATIO = 1032;
+
   private CutOff() {}
+
+  /** The fewest bytes that can be packed data of a length. */
+  static long deflated(long rawBytes) {
+    return rawBytes / LARGEST_DEFLATE_RATIO;
+  }
 
   /**
    * @throws IOException if by its header the file is longer than it is
@@ -23,12 +34,29 @@ final class CutOff {
         switch (format) {
           case WEBP -> 8 + (header.getInt(4) & 0xffffffffL);
           case BMP -> bmpLength(header);
-          case JPEG, PNG, TIFF, GIF -> 0;
+          case PNG -> pngLength(file);
+          case JPEG, TIFF, GIF -> 0;
         };
     if (length > file.length) {
       throw new IOException(
-          "the file ends too early, after " + file.length + " of " + length + " bytes");
+          "the file ends too early: " + file.length + " bytes where " + length + " are due");
     }
+  }
+
+  private static long pngLength(byte[] file) {
+    if (file.length < 33) {
+      return 33;
+    }
+    ByteBuffer header = ByteBuffer.wrap(file);
+    int samples =
+        switch (header.get(25)) {
+          case 2 -> 3;
+          case 4 -> 2;
+          case 6 -> 4;
+          default -> 1;
+        };
+    long rowBits = (long) samples * header.get(24) * header.getInt(16);
+    return deflated((rowBits + 7) / 8 * header.getInt(20));
   }
 
   /** Where the pixels end; 0 where their length is not known since they are packed. */

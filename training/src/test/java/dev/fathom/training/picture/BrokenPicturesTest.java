@@ -136,9 +136,9 @@ class BrokenPicturesTest {
   @Test
   void hugeBmpAndGifAreRefused() throws IOException {
     byte[] bmp = file("bmp");
-    ByteBuffer.wrap(bmp).order(ByteOrder.LITTLE_ENDIAN).putInt(18, 50_000).putInt(22, 50_000);
+    ByteBuffer.wrap(bmp).order(ByteOrder.LITTLE_ENDIAN).putInt(18, 900).putInt(22, 100).putInt(34, 0);
     String first = messageFor("bomb.bmp", bmp);
-    assertTrue(first.contains("50000 x 50000"), first);
+    assertTrue(first.contains("900 x 100 pixels"), first);
     byte[] gif = file("gif");
     int descriptor = 0;
     for (int i = 13; i < gif.length; i++) {
@@ -186,7 +186,7 @@ class BrokenPicturesTest {
   void changedBytes(String kind) throws IOException {
     byte[] whole = file(kind);
     Random random = new Random(kind.hashCode());
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 100; i++) {
       byte[] changed = whole.clone();
       int changes = 1 + random.nextInt(8);
       int range = random.nextBoolean() ? whole.length : Math.min(whole.length, 64);

@@ -187,7 +187,7 @@ class DepthFilesTest {
         new String(file, 10, header, StandardCharsets.US_ASCII).strip());
   }
 
-  private static byte[] npy(int version, String header, ByteBuffer data) {
+  private static byte[] npy(int version, String header, byte[] data) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.writeBytes(new byte[] {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y', (byte) version, 0});
     out.write(header.length());
@@ -197,7 +197,7 @@ class DepthFilesTest {
       out.write(0);
     }
     out.writeBytes(header.getBytes(StandardCharsets.US_ASCII));
-    out.writeBytes(data.array());
+    out.writeBytes(data);
     return out.toByteArray();
   }
 
@@ -207,19 +207,18 @@ class DepthFilesTest {
 
   @Test
   void npyOfOtherTypesAndVersions() throws IOException {
-    ByteBuffer f8 = ByteBuffer.allocate(16).order(ByteOrder.LITTLE_ENDIAN);
-    f8.putDouble(1.5).putDouble(-2);
-    byte[] file = npy(2, header("<f8", "False", "(1, 2)"), f8);
-    assertArrayEquals(new float[] {1.5f, -2}, read(file).values());
-    ByteBuffer u2 = ByteBuffer.allocate(4).putShort((short) 65535).putShort((short) 3);
-    DepthFile column = read(npy(1, header(">u2", "False", "(2, 1)"), u2));
+    byte[] f8 = new byte[16];
+    ByteBuffer.wrap(f8).order(ByteOrder.LITTLE_ENDIAN).putDouble(1.5).putDouble(-2);
+    DepthFile file = read(npy(2, header("<f8", "False", "(1, 2)"), f8));
+    assertArrayEquals(new float[] {1.5f, -2}, file.values());
+    DepthFile column = read(npy(1, header(">u2", "False", "(2, 1)"), new byte[] {-1, -1, 0, 3}));
     assertArrayEquals(new float[] {65535, 3}, column.values());
     assertEquals(2, column.height());
-    ByteBuffer f4 = ByteBuffer.allocate(8).order(ByteOrder.BIG_ENDIAN).putFloat(1).putFloat(2);
+    byte[] f4 = new byte[8];
+    ByteBuffer.wrap(f4).putFloat(1).putFloat(2);
     assertArrayEquals(
         new float[] {1, 2}, read(npy(1, header(">f4", "False", "(1, 2, 1)"), f4)).values());
-    ByteBuffer f2 = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN);
-    f2.putShort(Float.floatToFloat16(0.25f)).putShort(Float.floatToFloat16(9));
+    byte[] f2 = {0, 0x34, (byte) 0x80, 0x48};
     assertArrayEquals(
         new float[] {0.25f, 9}, read(npy(3, header("<f2", "False", "(1,1,1,2)"), f2)).values());
   }
@@ -239,7 +238,7 @@ class DepthFilesTest {
         "<f4; False; (2, 3); ends too early",
       })
   void npyThatIsNotRead(String descr, String order, String shape, String reason) {
-    byte[] file = npy(1, header(descr, order, shape), ByteBuffer.allocate(8));
+    byte[] file = npy(1, header(descr, order, shape), new byte[8]);
     PictureException e = assertThrows(PictureException.class, () -> read(file));
     assertTrue(e.getMessage().contains(reason), e.getMessage());
   }
@@ -248,10 +247,11 @@ class DepthFilesTest {
   void pfmOfEitherByteOrder() throws IOException {
     for (ByteOrder order : new ByteOrder[] {ByteOrder.BIG_ENDIAN, ByteOrder.LITTLE_ENDIAN}) {
       String scale = order == ByteOrder.BIG_ENDIAN ? "1" : "-1.000000";
-      ByteBuffer file = ByteBuffer.allocate(100).order(order);
-      file.put(("Pf\n2 \n2\n" + scale + "\n").getBytes(StandardCharsets.US_ASCII));
-      file.putFloat(3).putFloat(4).putFloat(1).putFloat(2);
-      DepthFile read = read(Arrays.copyOf(file.array(), file.position()));
+      byte[] header = ("Pf\n2 \n2\n" + scale + "\n").getBytes(StandardCharsets.US_ASCII);
+      byte[] file = Arrays.copyOf(header, header.length + 16);
+      ByteBuffer data = ByteBuffer.wrap(file).order(order).position(header.length);
+      data.putFloat(3).putFloat(4).putFloat(1).putFloat(2);
+      DepthFile read = read(file);
       assertArrayEquals(new float[] {1, 2, 3, 4}, read.values());
     }
   }

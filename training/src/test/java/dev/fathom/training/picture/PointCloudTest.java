@@ -1,6 +1,5 @@
 package dev.fathom.training.picture;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -15,6 +14,8 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -25,7 +26,9 @@ class PointCloudTest {
 
   @TempDir Path folder;
 
-  private record Cloud(String header, float[][] points, byte[][] colours) {}
+  private record Point(float x, float y, float z, int colour) {}
+
+  private record Cloud(String header, List<Point> points) {}
 
   private Cloud write(DepthMap.Kind kind, Camera camera, float... values) throws IOException {
     Path file = folder.resolve("x.ply");
@@ -42,15 +45,15 @@ class PointCloudTest {
     int count = Integer.parseInt(header.replaceAll("(?s).*element vertex (\\d+)\n.*", "$1"));
     assertEquals(data + 15 * count, bytes.length);
     ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).position(data);
-    float[][] points = new float[count][3];
-    byte[][] colours = new byte[count][3];
+    List<Point> points = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      for (int axis = 0; axis < 3; axis++) {
-        points[i][axis] = buffer.getFloat();
-      }
-      buffer.get(colours[i]);
+      float x = buffer.getFloat();
+      float y = buffer.getFloat();
+      float z = buffer.getFloat();
+      int colour = (buffer.get() & 0xff) << 16 | (buffer.get() & 0xff) << 8 | (buffer.get() & 0xff);
+      points.add(new Point(x, y, z, colour));
     }
-    return new Cloud(header, points, colours);
+    return new Cloud(header, points);
   }
 
   @Test
@@ -58,11 +61,10 @@ class PointCloudTest {
     Camera camera = Camera.DEFAULT.withFocalLength(2).withAxes(Axes.Y_DOWN);
     Cloud cloud = write(DepthMap.Kind.METRES, camera, 4, 8, 12, 16);
     // Pixel centres lie half a pixel from the middle: half * depth / focal length.
-    assertArrayEquals(new float[] {-1, -1, 4}, cloud.points()[0]);
-    assertArrayEquals(new float[] {2, -2, 8}, cloud.points()[1]);
-    assertArrayEquals(new float[] {-3, 3, 12}, cloud.points()[2]);
-    assertArrayEquals(new float[] {4, 4, 16}, cloud.points()[3]);
-    assertArrayEquals(new byte[] {4, 5, 6}, cloud.colours()[1]);
+    assertEquals(new Point(-1, -1, 4, 0x010203), cloud.points().get(0));
+    assertEquals(new Point(2, -2, 8, 0x040506), cloud.points().get(1));
+    assertEquals(new Point(-3, 3, 12, 0x070809), cloud.points().get(2));
+    assertEquals(new Point(4, 4, 16, 0x0a0b0c), cloud.points().get(3));
     assertTrue(cloud.header().startsWith("ply\nformat binary_little_endian 1.0\n"));
     assertTrue(cloud.header().contains("comment unit: metres\n"));
   }
@@ -70,8 +72,8 @@ class PointCloudTest {
   @Test
   void upIsUpByDefault() throws IOException {
     Cloud cloud = write(DepthMap.Kind.METRES, Camera.DEFAULT.withFocalLength(2), 4, 8, 12, 16);
-    assertArrayEquals(new float[] {-1, 1, -4}, cloud.points()[0]);
-    assertArrayEquals(new float[] {4, -4, -16}, cloud.points()[3]);
+    assertEquals(new Point(-1, 1, -4, 0x010203), cloud.points().get(0));
+    assertEquals(new Point(4, -4, -16, 0x0a0b0c), cloud.points().get(3));
     assertTrue(cloud.header().contains("comment axes: x right, y up, z towards the viewer\n"));
   }
 
@@ -87,26 +89,26 @@ class PointCloudTest {
     Camera camera = Camera.DEFAULT.withRange(2, 10).withAxes(Axes.Y_DOWN);
     Cloud cloud = write(DepthMap.Kind.DISPARITY, camera, 5, 3, 4, 1);
     // The smallest value is as far as it goes and left out; d = 1, 0.5, 0.75 for the others.
-    assertEquals(3, cloud.points().length);
-    assertEquals(2, cloud.points()[0][2], 1e-6);
-    assertEquals(1 / (0.5 * (0.5 - 0.1) + 0.1), cloud.points()[1][2], 1e-6);
-    assertEquals(1 / (0.75 * (0.5 - 0.1) + 0.1), cloud.points()[2][2], 1e-6);
-    assertArrayEquals(new byte[] {7, 8, 9}, cloud.colours()[2]);
+    assertEquals(3, cloud.points().size());
+    assertEquals(2, cloud.points().get(0).z(), 1e-6);
+    assertEquals(1 / (0.5 * (0.5 - 0.1) + 0.1), cloud.points().get(1).z(), 1e-6);
+    assertEquals(1 / (0.75 * (0.5 - 0.1) + 0.1), cloud.points().get(2).z(), 1e-6);
+    assertEquals(0x070809, cloud.points().get(2).colour());
   }
 
   @Test
   void pointsWithoutADepthAreLeftOut() throws IOException {
     Camera camera = Camera.DEFAULT.withRange(1, 50);
     Cloud cloud = write(DepthMap.Kind.METRES, camera, Float.NaN, 0, 51, Float.POSITIVE_INFINITY);
-    assertEquals(0, cloud.points().length);
-    assertEquals(1, write(DepthMap.Kind.METRES, camera, -1, 50, 60, 0).points().length);
+    assertEquals(0, cloud.points().size());
+    assertEquals(1, write(DepthMap.Kind.METRES, camera, -1, 50, 60, 0).points().size());
   }
 
   @Test
   void flatDisparityLiesNear() throws IOException {
     Cloud cloud = write(DepthMap.Kind.DISPARITY, Camera.DEFAULT, 3, 3, 3, Float.NaN);
-    assertEquals(3, cloud.points().length);
-    assertEquals(-1, cloud.points()[0][2], 1e-6);
+    assertEquals(3, cloud.points().size());
+    assertEquals(-1, cloud.points().get(0).z(), 1e-6);
   }
 
   @Test
