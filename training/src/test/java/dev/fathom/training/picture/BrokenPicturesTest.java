@@ -136,7 +136,11 @@ class BrokenPicturesTest {
   @Test
   void hugeBmpAndGifAreRefused() throws IOException {
     byte[] bmp = file("bmp");
-    ByteBuffer.wrap(bmp).order(ByteOrder.LITTLE_ENDIAN).putInt(18, 900).putInt(22, 100).putInt(34, 0);
+    ByteBuffer.wrap(bmp)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putInt(18, 900)
+        .putInt(22, 100)
+        .putInt(34, 0);
     String first = messageFor("bomb.bmp", bmp);
     assertTrue(first.contains("900 x 100 pixels"), first);
     byte[] gif = file("gif");
