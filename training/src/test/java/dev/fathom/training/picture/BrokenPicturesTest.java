@@ -141,8 +141,9 @@ class BrokenPicturesTest {
         .putInt(18, 900)
         .putInt(22, 100)
         .putInt(34, 0);
+    // The decoder itself finds that the file is too short for this size.
     String first = messageFor("bomb.bmp", bmp);
-    assertTrue(first.contains("900 x 100 pixels"), first);
+    assertTrue(first.startsWith("cannot decode the BMP picture: "), first);
     byte[] gif = file("gif");
     int descriptor = 0;
     for (int i = 13; i < gif.length; i++) {
