@@ -136,11 +136,7 @@ class BrokenPicturesTest {
   @Test
   void hugeBmpAndGifAreRefused() throws IOException {
     byte[] bmp = file("bmp");
-    ByteBuffer.wrap(bmp)
-        .order(ByteOrder.LITTLE_ENDIAN)
-        .putInt(18, 900)
-        .putInt(22, 100)
-        .putInt(34, 0);
+    ByteBuffer.wrap(bmp).order(ByteOrder.LITTLE_ENDIAN).putInt(18, 50_000).putInt(22, 50_000);
     // The decoder itself finds that the file is too short for this size.
     String first = messageFor("bomb.bmp", bmp);
     assertTrue(first.startsWith("cannot decode the BMP picture: "), first);
@@ -157,7 +153,8 @@ class BrokenPicturesTest {
         .order(ByteOrder.LITTLE_ENDIAN)
         .putShort(descriptor + 5, (short) 60_000)
         .putShort(descriptor + 7, (short) 60_000);
-    assertTrue(messageFor("bomb.gif", gif).contains("limit of 1 megapixels"));
+    String second = messageFor("bomb.gif", gif);
+    assertTrue(second.contains("60000 x 60000 pixels"), second);
   }
 
   @Test
