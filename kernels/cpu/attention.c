@@ -1,8 +1,8 @@
 /*
  * Multi-head attention, out = softmax(scale * q k^T) v, without ever storing the score matrix.
  *
- * 1. pack: keys of every head become panels [D][NR] (NR keys, transposed) and values panels
- *    [T][NR] (NR channels), so that both products stream their right-hand side.
+ * 1. pack: the keys of a head become panels [D][NR] (NR keys, transposed), its values panels
+ *    [tile][NR] (NR channels), so that both products stream their right-hand side.
  * 2. attend: a task is a block of query rows of one head, MR rows at a time against a tile of keys
  *    whose panels stay in the level 2 cache. A register tile of scores goes through exp2 before it
  *    leaves the registers; the probabilities (MR x tile, level 1) then multiply the values.
@@ -19,13 +19,14 @@
 
 #include "gemm.h"
 
-#define TILE 256            /* keys in a tile; fewer when the head is wide */
-#define P_STRIDE (TILE + 16) /* off a power of two: MR rows share no cache sets */
-#define SLICE 64            /* channels of a query row that lie next to each other */
-#define BLOCK_ROWS 112      /* query rows in a task, about */
+#define TILE 256               /* keys in a tile; fewer when the head is wide */
+#define P_STRIDE (TILE + 16)   /* off a power of two: MR rows share no cache sets */
+#define SLICE 64               /* channels of a query row that lie next to each other */
+#define BLOCK_ROWS 112         /* query rows in a task, at most */
 #define GROUP_BYTES (32 << 20) /* packed keys and values held at a time, unless one head has more */
 #define GROUP_TASKS 48         /* tasks between two waits, for each thread but the first */
-#define LIMIT 10.0f         /* a row's terms stay below 2^LIMIT */
+#define LIMIT 10.0f            /* a row's terms stay below 2^LIMIT */
+#define FLOOR -100.0f          /* and are at least 2^FLOOR */
 
 typedef struct {
   const fathom_attention_args* args;
@@ -45,10 +46,15 @@ typedef struct {
 } plan;
 
 /*
- * 2^x for x below about 100, relative error below 2e-7; 0 where the result would be denormal or
- * nearly so, NaN for NaN. A degree 5 minimax polynomial on an interval of length 1.
+ * 2^x for x below about 100, relative error below 2e-7; NaN for NaN. A degree 5 minimax polynomial on
+ * an interval of length 1, with 1 as its constant.
+ *
+ * Below FLOOR it is 2^FLOOR, which is nothing next to a row's sum of 1 or more. Denormal terms would
+ * cost a hundred cycles each in the products that follow: scores that spread over 100 and more made
+ * everything 30 times slower.
  */
 FATHOM_INLINE vf exp2_terms(vf x) {
+  x = v_max(v_set(FLOOR), x);
 #if FATHOM_ISA_LEVEL == 3
   /* r = x - floor(x); scalef takes the floor of its exponent. */
   vf r = (vf)_mm512_reduce_ps((__m512)x, 1);
@@ -60,9 +66,11 @@ FATHOM_INLINE vf exp2_terms(vf x) {
   p = p * r + 1.0f;
   return (vf)_mm512_scalef_ps((__m512)p, (__m512)x);
 #else
-  /* Adding magic rounds to an integer n and leaves n + 127 in the low bits; n = -127 gives 0. */
+  /*
+   * Adding magic rounds to an integer n and leaves n + 127, the exponent's bits of 2^n, at the bottom.
+   * The product with 2^n, rather than a sum of bits, keeps NaN.
+   */
   const vf magic = v_set(12582912.0f + 127.0f);
-  x = v_max(v_set(-127.0f), x);
   vf shifted = x + magic;
   vf r = x - (shifted - magic);
   vf p = v_set(1.32647273e-3f);
@@ -89,8 +97,8 @@ FATHOM_INLINE int any_above(vf x, float limit) {
 /* ---- packing ---- */
 
 /*
- * Asks for n rows of head_dim floats ahead of their use. Every row of a head lies on another page, where
- * the hardware does not look ahead: without this, packing waits for memory most of the time.
+ * Asks for n rows of head_dim floats ahead of their use. Every row of a head lies on another page,
+ * where the hardware does not look ahead: without this, packing mostly waits for memory.
  */
 FATHOM_INLINE void fetch_rows(const float* row, int64_t stride, int64_t n, int64_t head_dim,
                               const int write) {
@@ -158,7 +166,7 @@ static void pack_values(const float* v, int64_t stride, int64_t n, int64_t head_
   }
 }
 
-/* index: one panel of keys, and the values of the same tokens, of one head; heads are neighbours. */
+/* index: one panel of keys and the values of the same tokens of one head; heads are neighbours. */
 static void pack_task(void* argument, int64_t index, int32_t thread __attribute__((unused))) {
   const plan* s = argument;
   const fathom_attention_args* a = s->args;
@@ -179,7 +187,7 @@ static void pack_task(void* argument, int64_t index, int32_t thread __attribute_
 /* ---- attending ---- */
 
 /*
- * gemm_tile's accumulators l0, r0, l1, ... and its sum over k, for a in rows a_row apart. As macros,
+ * gemm_tile's accumulators l0, r0, l1, ... and sum over k, for a in rows a_row apart. As macros,
  * because the scores must stay in the registers; unrolled, because with AVX2 the loop's own
  * instructions are what limits otherwise (84 instead of 97% of the peak).
  */
@@ -232,7 +240,8 @@ static __attribute__((noinline)) void raise_and_finish(const row_sums* r, int64_
       if (!first) {
         vf factor = exp2_terms(-step);
         sum *= factor;
-        for (int64_t j = 0; j < column; j += W) v_store(p + j, v_load(p + j) * factor);
+        for (int64_t j = 0; j < column; j += W)
+          v_store(p + j, v_max(v_set(0x1p-100f), v_load(p + j) * factor));
         for (int64_t panel = 0; panel < out_panels; panel++) {
           float* out = r->out + (panel * MR + i) * NR;
           v_store(out, v_load(out) * factor);
@@ -249,8 +258,8 @@ static __attribute__((noinline)) void raise_and_finish(const row_sums* r, int64_
 }
 
 /*
- * p[MR][NR] at p + column = exp2(q k^T - m) for one panel of keys, of which n count, and the row sums.
- * first: no key was seen before. out_panels: how many panels of out hold sums (0 in the first tile).
+ * p[MR][NR] at p + column = exp2(q k^T - m) for one panel of keys, of which n count, and the row
+ * sums. first: no key was seen before. out_panels: panels of out that hold sums, 0 in the first tile.
  */
 FATHOM_INLINE void score_tile(const float* restrict q, const float* restrict k, int64_t head_dim,
                               int64_t n, const row_sums* r, int64_t column, int first,
@@ -321,7 +330,7 @@ FATHOM_INLINE void value_tile(int64_t n, const float* restrict p, const float* r
 #undef STORE
 }
 
-/* One tile of keys, n of them, for MR query rows: p, then out = or += p v. first: the first tile. */
+/* One tile of n keys for MR query rows: p, then out = or += p v. first: the first tile. */
 static void attend_tile(const plan* s, const float* q, const float* tile, int64_t n, int first,
                         const row_sums* r) {
   int64_t head_dim = s->args->head_dim;
@@ -361,7 +370,8 @@ static float* row_out(const fathom_attention_args* a, int64_t batch, int64_t hea
 }
 
 /* out / sum, and the logarithm of the sum, for up to MR rows from token on. */
-static void finish_rows(const plan* s, const row_sums* r, int64_t batch, int64_t head, int64_t token) {
+static void finish_rows(const plan* s, const row_sums* r, int64_t batch, int64_t head,
+                        int64_t token) {
   const fathom_attention_args* a = s->args;
   int64_t n = fathom_min(MR, a->tokens - token);
   for (int64_t i = 0; i < n; i++) {

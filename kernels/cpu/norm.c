@@ -10,8 +10,8 @@
 
 #include "simd.h"
 
-#define TASK_FLOATS 16384
-#define ROWS 4
+#define TASK_FLOATS 16384 /* about 64 KB of x in a task */
+#define ROWS 4            /* rows in step */
 
 typedef struct {
   const fathom_layer_norm_args* args;
@@ -53,23 +53,31 @@ FATHOM_INLINE void sum_deviations(const float* x, int64_t n, float shift, float*
     s0 += a;
     q0 += a * a;
   }
-  float tail_sum = 0, tail_squares = 0;
-  for (; i < n; i++) {
-    float a = x[i] - shift;
-    tail_sum += a;
-    tail_squares += a * a;
+  if (i < n) {
+    /* Lanes past the end hold shift, so that they add nothing. */
+    float last[W];
+    v_store(last, v_set(shift));
+    memcpy(last, x + i, (size_t)(n - i) * sizeof(float));
+    vf a = v_load(last) - shift;
+    s1 += a;
+    q1 += a * a;
   }
-  *sum = v_sum(s0 + s1) + tail_sum;
-  *squares = v_sum((q0 + q1) + (q2 + q3)) + tail_squares;
+  *sum = v_sum(s0 + s1);
+  *squares = v_sum((q0 + q1) + (q2 + q3));
 }
 
-/* y = ((x - shift) * rstd + addend) * weight + bias. */
+/*
+ * y = ((x - shift) * rstd + addend) * weight + bias. Meanwhile the row that takes x's place among the
+ * next ROWS is asked for; where it does not exist, nothing happens.
+ */
 FATHOM_INLINE void write_row(const float* x, int64_t n, float shift, float rstd, float addend,
                              const float* weight, const float* bias, float* y) {
+  const uintptr_t next = (uintptr_t)(ROWS * n) * sizeof(float);
   int64_t i = 0;
 #pragma GCC unroll 4
   for (; i + W <= n; i += W) {
     vf t = (v_load(x + i) - shift) * rstd + addend;
+    __builtin_prefetch((const void*)((uintptr_t)(x + i) + next));
     v_store(y + i, t * v_load(weight + i) + v_load(bias + i));
   }
   if (i < n) {
@@ -111,11 +119,17 @@ static void normalise_task(void* argument, int64_t index, int32_t thread __attri
   const plan* s = argument;
   const fathom_layer_norm_args* a = s->args;
   int64_t row = index * s->step, end = fathom_min(row + s->step, a->batch * a->rows);
+  int64_t batch = row / a->rows, r = row % a->rows;
   while (row < end) {
     const float* x[ROWS];
     int64_t count = fathom_min(ROWS, end - row);
-    for (int64_t i = 0; i < count; i++)
-      x[i] = a->x + (row + i) / a->rows * a->x_batch_stride + (row + i) % a->rows * a->channels;
+    for (int64_t i = 0; i < count; i++) {
+      x[i] = a->x + batch * a->x_batch_stride + r * a->channels;
+      if (++r == a->rows) {
+        r = 0;
+        batch++;
+      }
+    }
     normalise_rows(a, x, row, count);
     row += count;
   }
@@ -143,9 +157,10 @@ fathom_status fathom_layer_norm(fathom_context* context, const fathom_layer_norm
   FATHOM_CHECK(a->batch >= 1 && a->rows >= 1 && a->channels >= 1,
                SHAPE ": every size must be at least 1", SIZES);
   int64_t in_batch, read, written, bytes;
-  FATHOM_CHECK(!__builtin_mul_overflow(a->rows, a->channels, &in_batch), SHAPE ": too large", SIZES);
-  FATHOM_CHECK(a->x_batch_stride >= in_batch, SHAPE ": x_batch_stride is %lld, below rows * C", SIZES,
-               (long long)a->x_batch_stride);
+  FATHOM_CHECK(!__builtin_mul_overflow(a->rows, a->channels, &in_batch), SHAPE ": too large",
+               SIZES);
+  FATHOM_CHECK(a->x_batch_stride >= in_batch, SHAPE ": x_batch_stride is %lld, below rows * C",
+               SIZES, (long long)a->x_batch_stride);
   FATHOM_CHECK(!__builtin_mul_overflow(a->batch, a->x_batch_stride, &read) &&
                    !__builtin_mul_overflow(read, (int64_t)sizeof(float), &bytes),
                SHAPE ": too large", SIZES);

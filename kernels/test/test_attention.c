@@ -186,7 +186,8 @@ TEST(attention_of_equal_keys_is_the_mean) {
   a.qkv = qkv;
   a.out = out;
   EXPECT_OK(fathom_attention(t->context, &a));
-  for (int64_t j = 0; j < a.tokens; j++) EXPECT_CLOSE(out + j * 64, mean, 64, 3e-6, "row %ld", (long)j);
+  for (int64_t j = 0; j < a.tokens; j++)
+    EXPECT_CLOSE(out + j * 64, mean, 64, 3e-6, "row %ld", (long)j);
   guarded_free(out);
   free(qkv);
 }
