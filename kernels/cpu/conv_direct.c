@@ -65,14 +65,14 @@ static void choose_chunks(direct* d, int32_t threads) {
   int64_t pixels = a->batch * d->out_height * d->out_width;
   /* Four chunks for each thread, but not less than four panels. */
   int64_t wanted = fathom_max(fathom_ceil_div(pixels, 4 * threads), 4 * MR);
-  int64_t capacity = STRIP_FLOATS / (conv_groups(a->in) * W * planes);
+  int64_t capacity = (k ? STRIP_FLOATS : STRIP_FLOATS / 4) / (conv_groups(a->in) * W * planes);
   /* A chunk is as wide as the map if four rows of it fit, else several panels wide. */
   int64_t widest = fathom_max(fathom_min(capacity / (k + (k ? 4 : 1)) - k, wanted), 3 * MR);
   d->column_chunks = fathom_ceil_div(d->out_width, widest);
   d->columns = fathom_ceil_div(d->out_width, d->column_chunks);
   d->column_chunks = fathom_ceil_div(d->out_width, d->columns);
   d->width = d->columns + k;
-  int64_t tallest = fathom_max(capacity / d->width - k, 1);
+  int64_t tallest = fathom_max(capacity / d->width - k, fathom_ceil_div(6 * MR, d->width));
   d->rows = fathom_min(fathom_min(fathom_max(wanted / d->columns, 1), tallest), d->out_height);
   d->row_chunks = fathom_ceil_div(d->out_height, d->rows);
   d->rows = fathom_ceil_div(d->out_height, d->row_chunks);
@@ -145,23 +145,51 @@ static void read_strip(const direct* d, const chunk* t) {
            (size_t)(MR * s * W) * sizeof *t->strip);
 }
 
+/* `count` pixels and NR whole channels, with `residuals` of them, a constant. */
+FATHOM_INLINE void finish_whole(const conv_output* o, const float* sums, int64_t count, int64_t at,
+                                int64_t c, int residuals) {
+  const vf floor = v_set(o->floor), left = v_load(o->bias + c), right = v_load(o->bias + c + W);
+  for (int64_t p = 0; p < count; p++, at += o->out, sums += NR) {
+    vf l = v_max(floor, v_load(sums) + left), r = v_max(floor, v_load(sums + W) + right);
+    if (residuals > 0) {
+      l += v_load(o->residual + at + c);
+      r += v_load(o->residual + at + c + W);
+    }
+    v_store(o->y + at + c, l);
+    v_store(o->y + at + c + W, r);
+  }
+}
+
+/* Any `count` pixels of a column block. */
+static void finish_part(const conv_output* o, const float* sums, int64_t count, int64_t at,
+                        int64_t block, float* projection) {
+  for (int64_t p = 0; p < count; p++, at += o->out) {
+    for (int64_t half = 0; half < NR; half += W) {
+      const int64_t c = block * NR + half, n = fathom_min(W, o->out - c);
+      if (n <= 0) break;
+      vf v = v_load(sums + p * NR + half);
+      conv_finish(o, &v, 1, at, c, n, projection + p * W);
+    }
+  }
+}
+
 /* Finishes a panel of one column block, sums [MR][NR]. */
 static void finish_panel(const direct* d, const chunk* t, int64_t panel, int64_t block,
                          const float* sums) {
   const conv_output* o = &d->output;
+  const int64_t c = block * NR;
   int64_t row = panel * MR / d->width, column = panel * MR % d->width;
   for (int64_t i = 0; i < MR && row < t->rows; row++, column = 0) {
     const int64_t count = fathom_min(MR - i, t->columns - column);
-    const int64_t pixel = row * t->columns + column;
-    int64_t at = (t->batch * d->out_height + t->row + row) * o->row_stride +
-                 (t->column + column) * o->out;
-    for (int64_t p = 0; p < count; p++, at += o->out) {
-      for (int64_t half = 0; half < NR; half += W) {
-        const int64_t c = block * NR + half, n = fathom_min(W, o->out - c);
-        if (n <= 0) break;
-        vf v = v_load(sums + (i + p) * NR + half);
-        conv_finish(o, &v, 1, at, c, n, t->projection + (pixel + p) * W);
-      }
+    const int64_t at = (t->batch * d->out_height + t->row + row) * o->row_stride +
+                       (t->column + column) * o->out;
+    if (c + NR > o->out || o->project || o->residual2) {
+      finish_part(o, sums + i * NR, count, at, block,
+                  t->projection + (row * t->columns + column) * W);
+    } else if (o->residual) {
+      finish_whole(o, sums + i * NR, count, at, c, 1);
+    } else {
+      finish_whole(o, sums + i * NR, count, at, c, 0);
     }
     i += d->width - column;
   }

@@ -25,6 +25,7 @@
 
 /* Thread-local floats for V; U and M share L2 with it. */
 #define V_FLOATS (48 * 1024)
+#define SHARING_TILES 28
 
 /* The points' squares, their sum and product. */
 #define P 0.625f
@@ -192,7 +193,9 @@ static void choose_blocks(winograd* w, int32_t threads) {
   const fathom_conv2d_args* a = w->args;
   w->v_panel = conv_groups(a->in) * W * MR;
   int64_t rows = a->batch * w->tile_rows, tiles = rows * w->tile_columns;
-  int64_t most = fathom_max(V_FLOATS / (PRODUCTS * w->v_panel), 1) * MR;
+  /* With many channels U comes from memory: enough tiles must share a pass over it. */
+  int64_t least = a->in < 256 ? 1 : fathom_ceil_div(SHARING_TILES, MR);
+  int64_t most = fathom_max(V_FLOATS / (PRODUCTS * w->v_panel), least) * MR;
   /* Three blocks for each thread, if that leaves whole panels. */
   int64_t wanted = fathom_ceil_div(fathom_ceil_div(tiles, 3 * threads), MR) * MR;
   int64_t line = a->source_height ? w->tile_columns : tiles;
