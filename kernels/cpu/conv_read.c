@@ -4,13 +4,15 @@
 /* Position o of `out` to source: index + fraction, align_corners. Exact, in integers. */
 typedef struct {
   int64_t index, remainder, denominator, whole, part;
+  double unit; /* 1 / denominator */
 } line_position;
 
 static line_position line_start(int64_t o, int64_t source, int64_t out) {
   int64_t denominator = out > 1 ? out - 1 : 1;
   int64_t numerator = out > 1 ? source - 1 : 0;
   return (line_position){o * numerator / denominator, o * numerator % denominator, denominator,
-                         numerator / denominator, numerator % denominator};
+                         numerator / denominator, numerator % denominator,
+                         1.0 / (double)denominator};
 }
 static void line_next(line_position* p) {
   p->index += p->whole;
@@ -21,7 +23,7 @@ static void line_next(line_position* p) {
   }
 }
 static float line_fraction(const line_position* p) {
-  return (float)((double)p->remainder / (double)p->denominator);
+  return (float)((double)p->remainder * p->unit);
 }
 
 /* to = (1 - f) * a + f * b, n floats */
@@ -47,18 +49,38 @@ static void resize_line(const fathom_conv2d_args* a, int64_t b, int64_t y, int64
 
 /*
  * `pixels` of them to the window's layout, ReLU applied: (1 - f) * a + f * b, or a alone when b is NULL.
+ * `whole` is a constant: `in` is a multiple of W.
  */
-FATHOM_INLINE void put_pixels(const float* a, const float* b, float f, int64_t pixels, int64_t in,
-                              int relu, float* to, int64_t group_stride) {
+FATHOM_INLINE void put(const float* a, const float* b, float f, int64_t pixels, int64_t in, int relu,
+                       int whole, float* to, int64_t group_stride) {
   const vf low = v_set(1.0f - f), high = v_set(f);
   const vf floor = v_set(relu ? 0.0f : -INFINITY);
   for (int64_t p = 0; p < pixels; p++, to += W) {
-    for (int64_t c = 0; c < in; c += W) {
-      const int64_t n = fathom_min(W, in - c), at = p * in + c;
+    float* group = to;
+    for (int64_t c = 0; c < in; c += W, group += group_stride) {
+      const int64_t n = whole ? W : fathom_min(W, in - c), at = p * in + c;
       vf v = n == W ? v_load(a + at) : v_load_part(a + at, n);
       if (b) v = low * v + high * (n == W ? v_load(b + at) : v_load_part(b + at, n));
-      v_store(to + c / W * group_stride, v_max(floor, v));
+      v_store(group, v_max(floor, v));
     }
+  }
+}
+
+static void put_pixels(const float* a, int64_t pixels, int64_t in, int relu, float* to,
+                       int64_t group_stride) {
+  if (in % W == 0) {
+    put(a, NULL, 0, pixels, in, relu, 1, to, group_stride);
+  } else {
+    put(a, NULL, 0, pixels, in, relu, 0, to, group_stride);
+  }
+}
+
+static void put_blended(const float* a, const float* b, float f, int64_t pixels, int64_t in,
+                        int relu, float* to, int64_t group_stride) {
+  if (in % W == 0) {
+    put(a, b, f, pixels, in, relu, 1, to, group_stride);
+  } else {
+    put(a, b, f, pixels, in, relu, 0, to, group_stride);
   }
 }
 
@@ -86,7 +108,7 @@ void FN(conv_read)(const fathom_conv2d_args* a, const conv_window* w) {
     to += left * W;
     if (a->source_height == 0) {
       const float* from = a->x + ((w->batch * a->height + y) * a->width + first) * in;
-      put_pixels(from, NULL, 0, inside, in, relu, to, w->group_stride);
+      put_pixels(from, inside, in, relu, to, w->group_stride);
       continue;
     }
     line_position p = line_start(y, a->source_height, a->height);
@@ -99,6 +121,7 @@ void FN(conv_read)(const fathom_conv2d_args* a, const conv_window* w) {
       resize_line(a, w->batch, source, first, inside, lines[i]);
       cached[source & 1] = source;
     }
-    put_pixels(lines[0], lines[1], line_fraction(&p), inside, in, relu, to, w->group_stride);
+    put_blended(lines[0], lines[1], line_fraction(&p), inside, in, relu, to,
+                w->group_stride);
   }
 }
