@@ -68,11 +68,11 @@ FATHOM_INLINE vf conv_load(const float* p, int64_t n) {
 }
 
 /*
- * Finishes `count` pixels, in a row, whose channels' first float is y + at: n <= W of their channels from
+ * Finishes `count` pixels in a row, the first of which begins at y + at: n <= W of their channels from
  * c, sums in v. With a projection the pixels' parts of the sum are added to sums[count][W] instead.
  */
-FATHOM_INLINE void conv_finish(const conv_output* o, vf* v, int count, int64_t at, int64_t c, int64_t n,
-                               float* sums) {
+FATHOM_INLINE void conv_finish(const conv_output* o, vf* v, int count, int64_t at, int64_t c,
+                               int64_t n, float* sums) {
   const vf bias = v_load(o->bias + c), floor = v_set(o->floor);
   const int64_t out = o->out;
   at += c;
@@ -130,7 +130,7 @@ typedef struct {
   int64_t batch;
   int64_t row, rows, row_step; /* map rows row, row + row_step, ... */
   int64_t column, columns;
-  float* to;                   /* pixel (r, c), group g at to + g * group_stride + r * row_stride + c * W */
+  float* to;                   /* (r, c), group g: to + g * group_stride + r * row_stride + c * W */
   int64_t row_stride, group_stride;
   float* lines;                /* 2 * columns * in floats when x is resized */
 } conv_window;

@@ -31,7 +31,9 @@ FATHOM_INLINE void blend(const float* a, const float* b, float f, int64_t n, flo
   const vf low = v_set(1.0f - f), high = v_set(f);
   int64_t i = 0;
   for (; i + W <= n; i += W) v_store(to + i, low * v_load(a + i) + high * v_load(b + i));
-  if (i < n) v_store_part(to + i, low * v_load_part(a + i, n - i) + high * v_load_part(b + i, n - i), n - i);
+  if (i == n) return;
+  vf v = low * v_load_part(a + i, n - i) + high * v_load_part(b + i, n - i);
+  v_store_part(to + i, v, n - i);
 }
 
 /* Source row `y` of x[b], its columns [column, column + columns) resized to the map's width. */

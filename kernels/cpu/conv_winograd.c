@@ -18,16 +18,16 @@
  */
 #include "conv.h"
 
-
 #define TILE 4
 #define PATCH 6
 #define PRODUCTS 36
 
 /* Thread-local floats for V; U and M share L2 with it. */
 #define V_FLOATS (48 * 1024)
+/* Tiles that share a pass over U at least, where U does not fit into L2. */
 #define SHARING_TILES 28
 
-/* The points' squares, their sum and product. */
+/* The points, their squares and cubes; the sum and the product of the squares. */
 #define P 0.625f
 #define Q 1.5f
 #define P2 0.390625f

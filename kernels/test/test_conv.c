@@ -412,7 +412,8 @@ TEST(conv_rejects_bad_arguments) {
 TEST(conv_transpose_rejects_bad_arguments) {
   float x[8] = {0}, packed[1] = {0}, y[64];
   const fathom_conv_transpose2d_args good = {
-      .batch = 1, .height = 2, .width = 2, .in = 2, .out = 2, .kernel = 2, .x = x, .packed = packed, .y = y};
+      .batch = 1, .height = 2, .width = 2, .in = 2, .out = 2, .kernel = 2,
+      .x = x,     .packed = packed, .y = y};
 #define REJECTS(change, text)                                                                 \
   {                                                                                           \
     fathom_conv_transpose2d_args a = good;                                                    \
