@@ -46,11 +46,11 @@ fathom_status FN(conv_transpose2d_pack)(fathom_context* context __attribute__((u
   int64_t columns = kernel * out;
   for (int64_t i = 0; i < kernel; i++) {
     for (int64_t block = 0; block < conv_column_blocks(columns); block++) {
-      for (int64_t c = 0; c < in; c++) {
+      for (int64_t c = 0; c < conv_groups(in) * W; c++) {
         for (int64_t n = block * NR; n < (block + 1) * NR; n++) {
           int64_t j = n / out, o = n % out;
           *packed++ =
-              n < columns ? weight[((c * out + o) * kernel + i) * kernel + j] : 0.0f;
+              n < columns && c < in ? weight[((c * out + o) * kernel + i) * kernel + j] : 0.0f;
         }
       }
     }

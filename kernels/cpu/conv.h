@@ -5,6 +5,7 @@
 #ifndef FATHOM_CONV_H
 #define FATHOM_CONV_H
 
+#include "gemm.h"
 #include "internal.h"
 #include "simd.h"
 
@@ -52,8 +53,8 @@ static inline conv_output conv_output_of(const fathom_conv2d_args* a, int64_t ro
       .row_stride = row_stride,
       .bias = bias,
       .project = a->project_weight ? project : NULL,
-      .residual = a->residual,
-      .residual2 = a->residual2,
+      .residual = a->residual ? a->residual : a->residual2,
+      .residual2 = a->residual ? a->residual2 : NULL,
       .floor = a->activation == FATHOM_ACTIVATION_RELU ? 0.0f : -INFINITY,
       .project_bias = a->project_bias,
       .project_scale = a->project_scale,
@@ -67,25 +68,33 @@ FATHOM_INLINE vf conv_load(const float* p, int64_t n) {
 }
 
 /*
- * Finishes n <= W channels, from c, of the pixel whose floats start at y + at. With a projection the
- * pixel's part of the sum is added to sums[W] instead.
+ * Finishes `count` pixels in a row, the first of which begins at y + at: n <= W of their channels from
+ * c, sums in v. With a projection the pixels' parts of the sum are added to sums[count][W] instead.
  */
-FATHOM_INLINE void conv_finish(const conv_output* o, vf v, int64_t at, int64_t c, int64_t n,
-                               float* sums) {
-  v = v_max(v_set(o->floor), v + v_load(o->bias + c));
-  if (o->residual) v += conv_load(o->residual + at + c, n);
-  if (o->residual2) v += conv_load(o->residual2 + at + c, n);
+FATHOM_INLINE void conv_finish(const conv_output* o, vf* v, int count, int64_t at, int64_t c,
+                               int64_t n, float* sums) {
+  const vf bias = v_load(o->bias + c), floor = v_set(o->floor);
+  const int64_t out = o->out;
+  at += c;
+  for (int i = 0; i < count; i++) v[i] = v_max(floor, v[i] + bias);
+  if (o->residual)
+    for (int i = 0; i < count; i++) v[i] += conv_load(o->residual + at + i * out, n);
+  if (o->residual2)
+    for (int i = 0; i < count; i++) v[i] += conv_load(o->residual2 + at + i * out, n);
   if (o->project) {
-    if (n < W) { /* lanes past the last channel may hold NaN when x holds infinities */
-      float part[W];
-      v_store(part, v);
-      v = v_load_part(part, n);
+    const vf weight = v_load(o->project + c);
+    for (int i = 0; i < count; i++) {
+      if (n < W) { /* lanes past the last channel may hold NaN when x holds infinities */
+        float part[W];
+        v_store(part, v[i]);
+        v[i] = v_load_part(part, n);
+      }
+      v_store(sums + i * W, v_load(sums + i * W) + v[i] * weight);
     }
-    v_store(sums, v_load(sums) + v * v_load(o->project + c));
   } else if (n == W) {
-    v_store(o->y + at + c, v);
+    for (int i = 0; i < count; i++) v_store(o->y + at + i * out, v[i]);
   } else {
-    v_store_part(o->y + at + c, v, n);
+    for (int i = 0; i < count; i++) v_store_part(o->y + at + i * out, v[i], n);
   }
 }
 
@@ -109,17 +118,68 @@ static inline void conv_project(const conv_output* o, const float* sums, int64_t
 
 /* ---- input ---- */
 
+/*
+ * Channels are taken W at a time: scratch memory holds them as [in/W][pixels][W], zeros in the last
+ * group's rest. The rows of a register tile's A then lie W floats apart, a constant that folds into the
+ * addresses, whatever `in` is, and never a power of two that would share cache sets.
+ */
+FATHOM_INLINE int64_t conv_groups(int64_t in) { return fathom_ceil_div(in, W); }
+
 /* Part of relu?(resize?(x[b])), zero outside of the map, to be written to `to`. */
 typedef struct {
   int64_t batch;
   int64_t row, rows, row_step; /* map rows row, row + row_step, ... */
   int64_t column, columns;
-  float* to;                   /* pixel (r, c) at to + r * row_stride + c * pixel_stride */
-  int64_t row_stride, pixel_stride;
+  float* to;                   /* (r, c), group g: to + g * group_stride + r * row_stride + c * W */
+  int64_t row_stride, group_stride;
   float* lines;                /* 2 * columns * in floats when x is resized */
 } conv_window;
 
 void FN(conv_read)(const fathom_conv2d_args* args, const conv_window* window);
+
+/* ---- products ---- */
+
+/*
+ * c [MR][NR] = or += the sum over runs r and steps k < W of a[offsets[r] + i * W * stride + k] *
+ * b[(r * W + k) * NR + j]; stride is a constant. B is asked for ahead of time: it comes from L2.
+ */
+FATHOM_INLINE void conv_tile(int64_t runs, const int64_t* restrict offsets, const float* restrict a,
+                             int64_t stride, const float* restrict b, float* restrict c,
+                             int accumulate) {
+#define DECLARE(i) vf l##i = {0}, r##i = {0};
+  FATHOM_ROWS(DECLARE)
+#undef DECLARE
+  for (int64_t run = 0; run < runs; run++) {
+    const float* from = a + offsets[run];
+#pragma GCC unroll 4
+    for (int64_t k = 0; k < W; k++) {
+      vf bl = v_load(b), br = v_load(b + W);
+      __builtin_prefetch(b + 16 * NR);
+      if (W == 16) __builtin_prefetch(b + 16 * NR + W);
+#define STEP(i)                              \
+  {                                          \
+    vf s = v_set(from[(i)*W * stride + k]);  \
+    l##i += s * bl;                          \
+    r##i += s * br;                          \
+  }
+      FATHOM_ROWS(STEP)
+#undef STEP
+      b += NR;
+    }
+  }
+  if (accumulate) {
+#define ADD(i)              \
+  l##i += v_load(c + (i)*NR); \
+  r##i += v_load(c + (i)*NR + W);
+    FATHOM_ROWS(ADD)
+#undef ADD
+  }
+#define STORE(i)             \
+  v_store(c + (i)*NR, l##i); \
+  v_store(c + (i)*NR + W, r##i);
+  FATHOM_ROWS(STORE)
+#undef STORE
+}
 
 /* ---- the parts, one file each ---- */
 

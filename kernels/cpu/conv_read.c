@@ -4,13 +4,15 @@
 /* Position o of `out` to source: index + fraction, align_corners. Exact, in integers. */
 typedef struct {
   int64_t index, remainder, denominator, whole, part;
+  double unit; /* 1 / denominator */
 } line_position;
 
 static line_position line_start(int64_t o, int64_t source, int64_t out) {
   int64_t denominator = out > 1 ? out - 1 : 1;
   int64_t numerator = out > 1 ? source - 1 : 0;
   return (line_position){o * numerator / denominator, o * numerator % denominator, denominator,
-                         numerator / denominator, numerator % denominator};
+                         numerator / denominator, numerator % denominator,
+                         1.0 / (double)denominator};
 }
 static void line_next(line_position* p) {
   p->index += p->whole;
@@ -21,31 +23,17 @@ static void line_next(line_position* p) {
   }
 }
 static float line_fraction(const line_position* p) {
-  return (float)((double)p->remainder / (double)p->denominator);
+  return (float)((double)p->remainder * p->unit);
 }
 
-FATHOM_INLINE void copy(const float* from, int64_t n, int relu, float* to) {
-  if (!relu) {
-    memcpy(to, from, (size_t)n * sizeof *to);
-    return;
-  }
+/* to = (1 - f) * a + f * b, n floats */
+FATHOM_INLINE void blend(const float* a, const float* b, float f, int64_t n, float* to) {
+  const vf low = v_set(1.0f - f), high = v_set(f);
   int64_t i = 0;
-  for (; i + W <= n; i += W) v_store(to + i, v_relu(v_load(from + i)));
-  if (i < n) v_store_part(to + i, v_relu(v_load_part(from + i, n - i)), n - i);
-}
-
-/* to = (1 - f) * a + f * b */
-FATHOM_INLINE void blend(const float* a, const float* b, float f, int64_t n, int relu, float* to) {
-  vf low = v_set(1.0f - f), high = v_set(f);
-  int64_t i = 0;
-  for (; i + W <= n; i += W) {
-    vf v = low * v_load(a + i) + high * v_load(b + i);
-    v_store(to + i, relu ? v_relu(v) : v);
-  }
-  if (i < n) {
-    vf v = low * v_load_part(a + i, n - i) + high * v_load_part(b + i, n - i);
-    v_store_part(to + i, relu ? v_relu(v) : v, n - i);
-  }
+  for (; i + W <= n; i += W) v_store(to + i, low * v_load(a + i) + high * v_load(b + i));
+  if (i == n) return;
+  vf v = low * v_load_part(a + i, n - i) + high * v_load_part(b + i, n - i);
+  v_store_part(to + i, v, n - i);
 }
 
 /* Source row `y` of x[b], its columns [column, column + columns) resized to the map's width. */
@@ -56,17 +44,56 @@ static void resize_line(const fathom_conv2d_args* a, int64_t b, int64_t y, int64
   line_position p = line_start(column, a->source_width, a->width);
   for (int64_t c = 0; c < columns; c++) {
     const float* left = row + p.index * in;
-    blend(left, p.index < last ? left + in : left, line_fraction(&p), in, 0, to + c * in);
+    blend(left, p.index < last ? left + in : left, line_fraction(&p), in, to + c * in);
     line_next(&p);
   }
 }
 
-static void zero_pixels(float* to, int64_t pixels, int64_t stride, int64_t in) {
-  for (int64_t i = 0; i < pixels; i++) memset(to + i * stride, 0, (size_t)in * sizeof *to);
+/*
+ * `pixels` of them to the window's layout, ReLU applied: (1 - f) * a + f * b, or a alone when b is NULL.
+ * `whole` is a constant: `in` is a multiple of W.
+ */
+FATHOM_INLINE void put(const float* a, const float* b, float f, int64_t pixels, int64_t in, int relu,
+                       int whole, float* to, int64_t group_stride) {
+  const vf low = v_set(1.0f - f), high = v_set(f);
+  const vf floor = v_set(relu ? 0.0f : -INFINITY);
+  for (int64_t p = 0; p < pixels; p++, to += W) {
+    float* group = to;
+    for (int64_t c = 0; c < in; c += W, group += group_stride) {
+      const int64_t n = whole ? W : fathom_min(W, in - c), at = p * in + c;
+      vf v = n == W ? v_load(a + at) : v_load_part(a + at, n);
+      if (b) v = low * v + high * (n == W ? v_load(b + at) : v_load_part(b + at, n));
+      v_store(group, v_max(floor, v));
+    }
+  }
+}
+
+static void put_pixels(const float* a, int64_t pixels, int64_t in, int relu, float* to,
+                       int64_t group_stride) {
+  if (in % W == 0) {
+    put(a, NULL, 0, pixels, in, relu, 1, to, group_stride);
+  } else {
+    put(a, NULL, 0, pixels, in, relu, 0, to, group_stride);
+  }
+}
+
+static void put_blended(const float* a, const float* b, float f, int64_t pixels, int64_t in,
+                        int relu, float* to, int64_t group_stride) {
+  if (in % W == 0) {
+    put(a, b, f, pixels, in, relu, 1, to, group_stride);
+  } else {
+    put(a, b, f, pixels, in, relu, 0, to, group_stride);
+  }
+}
+
+static void zero_pixels(float* to, int64_t pixels, int64_t groups, int64_t group_stride) {
+  for (int64_t g = 0; g < groups && pixels > 0; g++)
+    memset(to + g * group_stride, 0, (size_t)(pixels * W) * sizeof *to);
 }
 
 void FN(conv_read)(const fathom_conv2d_args* a, const conv_window* w) {
-  int64_t in = a->in, relu = a->relu_input;
+  int64_t in = a->in, groups = conv_groups(in);
+  int relu = (int)a->relu_input;
   int64_t first = fathom_min(fathom_max(w->column, 0), a->width);
   int64_t end = fathom_max(fathom_min(w->column + w->columns, a->width), first);
   int64_t left = fathom_min(first - w->column, w->columns), inside = end - first;
@@ -75,18 +102,15 @@ void FN(conv_read)(const fathom_conv2d_args* a, const conv_window* w) {
     float* to = w->to + r * w->row_stride;
     int64_t y = w->row + r * w->row_step;
     if (y < 0 || y >= a->height || inside == 0) {
-      zero_pixels(to, w->columns, w->pixel_stride, in);
+      zero_pixels(to, w->columns, groups, w->group_stride);
       continue;
     }
-    zero_pixels(to, left, w->pixel_stride, in);
-    zero_pixels(to + (left + inside) * w->pixel_stride, w->columns - left - inside,
-                w->pixel_stride, in);
-    to += left * w->pixel_stride;
+    zero_pixels(to, left, groups, w->group_stride);
+    zero_pixels(to + (left + inside) * W, w->columns - left - inside, groups, w->group_stride);
+    to += left * W;
     if (a->source_height == 0) {
       const float* from = a->x + ((w->batch * a->height + y) * a->width + first) * in;
-      int64_t run = w->pixel_stride == in ? inside : 1;
-      for (int64_t c = 0; c < inside; c += run)
-        copy(from + c * in, run * in, (int)relu, to + c * w->pixel_stride);
+      put_pixels(from, inside, in, relu, to, w->group_stride);
       continue;
     }
     line_position p = line_start(y, a->source_height, a->height);
@@ -99,9 +123,7 @@ void FN(conv_read)(const fathom_conv2d_args* a, const conv_window* w) {
       resize_line(a, w->batch, source, first, inside, lines[i]);
       cached[source & 1] = source;
     }
-    int64_t run = w->pixel_stride == in ? inside : 1;
-    for (int64_t c = 0; c < inside; c += run)
-      blend(lines[0] + c * in, lines[1] + c * in, line_fraction(&p), run * in, (int)relu,
-            to + c * w->pixel_stride);
+    put_blended(lines[0], lines[1], line_fraction(&p), inside, in, relu, to,
+                w->group_stride);
   }
 }

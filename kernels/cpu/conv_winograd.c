@@ -10,23 +10,24 @@
  *
  * A task takes a block of tiles: its transformed patches V and, for one block of NR output channels at
  * a time, the products M stay in L2, in thread-local memory. Each of the 36 products is a small GEMM,
- * M[36][tiles][NR] = V[36][tiles][in] U[36][in][NR].
+ * M[36][tiles][NR] = V[36][tiles][in] U[36][in][NR]; V is kept as [36][tiles/MR][in/W][MR][W].
  *
  * Infinities and NaN spread over their tile (inf - inf), not only over the 3x3 around them.
  *
- * Packed weights: [out/NR][36][in][NR], zero in columns past `out`.
+ * Packed weights: [out/NR][36][in/W][W][NR], zero past `in` and `out`.
  */
 #include "conv.h"
-#include "gemm.h"
 
 #define TILE 4
 #define PATCH 6
 #define PRODUCTS 36
 
-/* Thread-local floats for V: half of a 1 MB L2. */
-#define V_FLOATS (128 * 1024)
+/* Thread-local floats for V; U and M share L2 with it. */
+#define V_FLOATS (48 * 1024)
+/* Tiles that share a pass over U at least, where U does not fit into L2. */
+#define SHARING_TILES 28
 
-/* The points' squares, their sum and product. */
+/* The points, their squares and cubes; the sum and the product of the squares. */
 #define P 0.625f
 #define Q 1.5f
 #define P2 0.390625f
@@ -39,7 +40,7 @@
 /* ---- weights ---- */
 
 int64_t FN(conv_winograd_packed_size)(int64_t out, int64_t in) {
-  return conv_column_blocks(out) * PRODUCTS * in * NR;
+  return conv_column_blocks(out) * PRODUCTS * conv_groups(in) * W * NR;
 }
 
 typedef struct {
@@ -63,24 +64,25 @@ static void weight_transform(double g[PATCH][3]) {
   g[5][2] = 1;
 }
 
-/* One input channel of one block of output channels. */
+/* One input channel, also of those past `in`, of one block of output channels. */
 static void pack_task(void* argument, int64_t index, int32_t thread __attribute__((unused))) {
   const packing* p = argument;
   double g[PATCH][3];
   weight_transform(g);
-  int64_t block = index / p->in, c = index % p->in;
-  float* to = p->packed + (block * PRODUCTS * p->in + c) * NR;
+  int64_t depth = conv_groups(p->in) * W, block = index / depth, c = index % depth;
+  float* to = p->packed + (block * PRODUCTS * depth + c) * NR;
   for (int64_t i = 0; i < NR; i++) {
     int64_t o = block * NR + i;
-    const float* w = p->weight + (o * p->in + c) * 9;
     double half[PATCH][3] = {{0}};
-    if (o < p->out)
+    if (o < p->out && c < p->in) {
+      const float* w = p->weight + (o * p->in + c) * 9;
       for (int r = 0; r < PATCH; r++)
         for (int k = 0; k < 3; k++)
           half[r][k] = g[r][0] * w[k] + g[r][1] * w[3 + k] + g[r][2] * w[6 + k];
+    }
     for (int r = 0; r < PATCH; r++)
       for (int k = 0; k < PATCH; k++)
-        to[(r * PATCH + k) * p->in * NR + i] =
+        to[(r * PATCH + k) * depth * NR + i] =
             (float)(half[r][0] * g[k][0] + half[r][1] * g[k][1] + half[r][2] * g[k][2]);
   }
 }
@@ -88,7 +90,7 @@ static void pack_task(void* argument, int64_t index, int32_t thread __attribute_
 fathom_status FN(conv_winograd_pack)(fathom_context* context, int64_t out, int64_t in,
                                      const float* weight, float* packed) {
   packing p = {out, in, weight, packed};
-  fathom_pool_run(context->pool, conv_column_blocks(out) * in, pack_task, &p);
+  fathom_pool_run(context->pool, conv_column_blocks(out) * conv_groups(in) * W, pack_task, &p);
   return FATHOM_OK;
 }
 
@@ -120,6 +122,8 @@ FATHOM_INLINE void output_line(vf m0, vf m1, vf m2, vf m3, vf m4, vf m5, vf* y, 
 FATHOM_INLINE void input_patch(const float* from, int64_t row_stride, int64_t pixel_stride,
                                int64_t n, int relu, float* to, int64_t to_stride) {
   vf t[PRODUCTS];
+  /* Stores that miss L1 are drained one by one; asked for ahead of time, the lines come together. */
+  for (int p = 0; p < PRODUCTS; p++) __builtin_prefetch(to + p * to_stride + MR * W, 1);
   for (int x = 0; x < PATCH; x++) {
     vf d[PATCH];
     for (int y = 0; y < PATCH; y++) {
@@ -136,19 +140,29 @@ FATHOM_INLINE void input_patch(const float* from, int64_t row_stride, int64_t pi
   }
 }
 
-/* All channels; `to` has room for whole vectors. */
-static void transform_patch(const float* from, int64_t row_stride, int64_t in, int relu, float* to,
+/* All channels of one patch, group g of which begins at from + g * group_stride. */
+static void transform_patch(const float* from, int64_t row_stride, int64_t pixel_stride,
+                            int64_t group_stride, int64_t in, int relu, float* to,
                             int64_t to_stride) {
   int64_t c = 0;
-  if (relu) {
-    for (; c + W <= in; c += W) input_patch(from + c, row_stride, in, W, 1, to + c, to_stride);
-  } else {
-    for (; c + W <= in; c += W) input_patch(from + c, row_stride, in, W, 0, to + c, to_stride);
+  for (; c + W <= in; c += W, from += group_stride, to += MR * W) {
+    if (relu) {
+      input_patch(from, row_stride, pixel_stride, W, 1, to, to_stride);
+    } else {
+      input_patch(from, row_stride, pixel_stride, W, 0, to, to_stride);
+    }
   }
-  if (c < in) input_patch(from + c, row_stride, in, in - c, relu, to + c, to_stride);
+  if (c < in) input_patch(from, row_stride, pixel_stride, in - c, relu, to, to_stride);
 }
 
 /* ---- the convolution ---- */
+
+/* A tile's place: its first output, and how many of its 4x4 outputs there are. */
+typedef struct {
+  int64_t batch, row, column;
+  int64_t pixel; /* (batch * height + row) * width + column */
+  int rows, columns;
+} place;
 
 typedef struct {
   const fathom_conv2d_args* args;
@@ -159,26 +173,35 @@ typedef struct {
   int64_t row_blocks;              /* blocks in a row of tiles; 0 when blocks run on across rows */
   int64_t blocks;
   int64_t groups, group_columns;   /* column blocks are split among tasks when blocks are few */
-  int64_t v_row, v_product;        /* strides of V [36][tiles][in] */
+  int64_t v_panel, v_product;      /* floats of MR tiles and of all of a block, for one product */
   int64_t m_product;               /* stride of M [36][tiles][NR] */
+  int64_t* offsets;                /* of the groups of channels in a panel of V */
   int64_t v_floats, m_floats, patch_floats, projection_floats, line_floats;
 } winograd;
+
+/* Thread-local memory of a task. */
+typedef struct {
+  float *v, *m, *patch, *projection, *lines;
+  place* tiles;
+  int64_t count;
+} workspace;
 
 /* Floats, as an odd number of cache lines: 36 rows a power of two apart would share a cache set. */
 static int64_t odd_lines(int64_t floats) { return ((floats + 15) / 16 | 1) * 16; }
 
 static void choose_blocks(winograd* w, int32_t threads) {
   const fathom_conv2d_args* a = w->args;
-  w->v_row = fathom_ceil_div(a->in, W) * W;
-  if (w->v_row % 512 == 0) w->v_row += 16;
+  w->v_panel = conv_groups(a->in) * W * MR;
   int64_t rows = a->batch * w->tile_rows, tiles = rows * w->tile_columns;
-  int64_t most = fathom_max(V_FLOATS / (PRODUCTS * w->v_row) / MR, 1) * MR;
+  /* With many channels U comes from memory: enough tiles must share a pass over it. */
+  int64_t least = a->in < 256 ? 1 : fathom_ceil_div(SHARING_TILES, MR);
+  int64_t most = fathom_max(V_FLOATS / (PRODUCTS * w->v_panel), least) * MR;
   /* Three blocks for each thread, if that leaves whole panels. */
   int64_t wanted = fathom_ceil_div(fathom_ceil_div(tiles, 3 * threads), MR) * MR;
-  int64_t run = a->source_height ? w->tile_columns : tiles;
-  int64_t parts = fathom_ceil_div(run, fathom_min(most, wanted));
-  w->block_tiles = fathom_ceil_div(fathom_ceil_div(run, parts), MR) * MR;
-  parts = fathom_ceil_div(run, w->block_tiles);
+  int64_t line = a->source_height ? w->tile_columns : tiles;
+  int64_t parts = fathom_ceil_div(line, fathom_min(most, wanted));
+  w->block_tiles = fathom_ceil_div(fathom_ceil_div(line, parts), MR) * MR;
+  parts = fathom_ceil_div(line, w->block_tiles);
   w->row_blocks = a->source_height ? parts : 0;
   w->blocks = a->source_height ? rows * parts : parts;
 
@@ -187,153 +210,210 @@ static void choose_blocks(winograd* w, int32_t threads) {
   w->group_columns = fathom_ceil_div(columns, w->groups);
   w->groups = fathom_ceil_div(columns, w->group_columns);
 
-  w->v_product = odd_lines(w->block_tiles * w->v_row);
+  w->v_product = odd_lines(w->block_tiles / MR * w->v_panel);
   w->m_product = odd_lines(w->block_tiles * NR);
   w->v_floats = PRODUCTS * w->v_product;
   w->m_floats = PRODUCTS * w->m_product;
   int64_t strip = a->source_height ? w->block_tiles * TILE + 2 : PATCH;
-  w->patch_floats = PATCH * strip * a->in;
-  w->line_floats = a->source_height ? 2 * strip * a->in : 0;
+  w->patch_floats = PATCH * strip * conv_groups(a->in) * W;
+  w->line_floats = a->source_height ? odd_lines(2 * strip * a->in) : 0;
   w->projection_floats = a->project_weight ? w->block_tiles * TILE * TILE * W : 0;
 }
 
-/* Where the tiles of a task are; with a resize they are neighbours in a row. */
-typedef struct {
-  int64_t first, count;
-} tile_range;
-
-static tile_range range_of(const winograd* w, int64_t block) {
-  if (w->row_blocks == 0) {
-    int64_t tiles = w->args->batch * w->tile_rows * w->tile_columns, first = block * w->block_tiles;
-    return (tile_range){first, fathom_min(w->block_tiles, tiles - first)};
-  }
-  int64_t column = block % w->row_blocks * w->block_tiles;
-  return (tile_range){block / w->row_blocks * w->tile_columns + column,
-                      fathom_min(w->block_tiles, w->tile_columns - column)};
+static int64_t local_bytes(const winograd* w) {
+  int64_t floats =
+      w->v_floats + w->m_floats + w->patch_floats + w->projection_floats + w->line_floats;
+  return floats * (int64_t)sizeof(float) + w->block_tiles * (int64_t)sizeof(place);
 }
 
-static void transform_inputs(const winograd* w, tile_range range, float* v, float* patch,
-                             float* lines) {
+/* The vectors' parts come first: they are whole cache lines. */
+static workspace workspace_of(const winograd* w, int32_t thread) {
+  workspace s = {.v = fathom_local(w->context, thread)};
+  s.m = s.v + w->v_floats;
+  s.projection = s.m + w->m_floats;
+  s.patch = s.projection + w->projection_floats;
+  s.lines = s.patch + w->patch_floats;
+  s.tiles = (place*)(s.lines + w->line_floats);
+  return s;
+}
+
+/* Fills in where the tiles of a block are; with a resize they are neighbours in a row. */
+static void place_tiles(const winograd* w, int64_t block, workspace* s) {
   const fathom_conv2d_args* a = w->args;
-  int64_t in = a->in;
-  int relu = (int)a->relu_input;
-  for (int64_t t = 0; t < range.count; t++) {
-    int64_t tile = range.first + t;
-    int64_t column = tile % w->tile_columns * TILE - 1;
-    int64_t row = tile / w->tile_columns % w->tile_rows * TILE - 1;
-    int64_t batch = tile / w->tile_columns / w->tile_rows;
-    int inside = row >= 0 && column >= 0 && row + PATCH <= a->height && column + PATCH <= a->width;
-    const float* from = patch;
-    int64_t row_stride = PATCH * in;
-    if (a->source_height) {
-      row_stride = (range.count * TILE + 2) * in;
-      from = patch + t * TILE * in;
-    } else if (inside) {
-      row_stride = a->width * in;
-      from = a->x + (batch * a->height + row) * row_stride + column * in;
+  int64_t first, count;
+  if (w->row_blocks) {
+    int64_t column = block % w->row_blocks * w->block_tiles;
+    first = block / w->row_blocks * w->tile_columns + column;
+    count = fathom_min(w->block_tiles, w->tile_columns - column);
+  } else {
+    first = block * w->block_tiles;
+    count = fathom_min(w->block_tiles, a->batch * w->tile_rows * w->tile_columns - first);
+  }
+  s->count = count;
+  int64_t column = first % w->tile_columns, row = first / w->tile_columns % w->tile_rows;
+  int64_t batch = first / w->tile_columns / w->tile_rows;
+  for (int64_t t = 0; t < count; t++) {
+    int64_t y = row * TILE, x = column * TILE;
+    s->tiles[t] = (place){batch,
+                    y,
+                    x,
+                    (batch * a->height + y) * a->width + x,
+                    (int)fathom_min(TILE, a->height - y),
+                    (int)fathom_min(TILE, a->width - x)};
+    if (++column < w->tile_columns) continue;
+    column = 0;
+    if (++row < w->tile_rows) continue;
+    row = 0;
+    batch++;
+  }
+}
+
+__attribute__((noinline)) static void transform_inputs(const winograd* w, const workspace* s) {
+  const fathom_conv2d_args* a = w->args;
+  const int64_t in = a->in;
+  for (int64_t t = 0; t < s->count; t++) {
+    const place* tile = &s->tiles[t];
+    const int64_t column = tile->column - 1, row = tile->row - 1;
+    float* to = s->v + t / MR * w->v_panel + t % MR * W;
+    if (!a->source_height && row >= 0 && column >= 0 && row + PATCH <= a->height &&
+        column + PATCH <= a->width) {
+      transform_patch(a->x + (tile->pixel - a->width - 1) * in, a->width * in, in, W, in,
+                      (int)a->relu_input, to, w->v_product);
+      continue;
     }
-    if (a->source_height ? t == 0 : !inside) {
-      conv_window window = {
-          .batch = batch,
-          .row = row,
-          .rows = PATCH,
-          .row_step = 1,
-          .column = column,
-          .columns = row_stride / in,
-          .to = patch,
-          .row_stride = row_stride,
-          .pixel_stride = in,
-          .lines = lines,
-      };
-      FN(conv_read)(a, &window);
-    }
-    transform_patch(from, row_stride, in, relu, v + t * w->v_row, w->v_product);
+    /* Through scratch, which conv_read pads: this patch, or with a resize all of the block's at once. */
+    const int64_t columns = a->source_height ? s->count * TILE + 2 : PATCH;
+    const conv_window window = {
+        .batch = tile->batch,
+        .row = row,
+        .rows = PATCH,
+        .row_step = 1,
+        .column = column,
+        .columns = columns,
+        .to = s->patch,
+        .row_stride = columns * W,
+        .group_stride = PATCH * columns * W,
+        .lines = s->lines,
+    };
+    if (!a->source_height || t == 0) FN(conv_read)(a, &window);
+    transform_patch(s->patch + (a->source_height ? t * TILE * W : 0), window.row_stride, W,
+                    window.group_stride, conv_groups(in) * W, 0, to, w->v_product);
   }
   /* The last panel is computed whole. */
-  int64_t rest = fathom_ceil_div(range.count, MR) * MR - range.count;
-  for (int64_t p = 0; p < PRODUCTS && rest > 0; p++)
-    memset(v + p * w->v_product + range.count * w->v_row, 0,
-           (size_t)(rest * w->v_row) * sizeof *v);
+  for (int64_t t = s->count; t % MR != 0; t++)
+    for (int64_t p = 0; p < PRODUCTS; p++)
+      for (int64_t g = 0; g < conv_groups(in); g++)
+        v_store(s->v + p * w->v_product + t / MR * w->v_panel + (g * MR + t % MR) * W, (vf){0});
 }
 
-/* One tile, n <= W channels from c: m points at the tile's products for channel c. */
-FATHOM_INLINE void finish_tile(const winograd* w, const float* m, int64_t tile, int64_t c,
-                               int64_t n, float* projection) {
-  const fathom_conv2d_args* a = w->args;
-  vf s[TILE * PATCH];
-  for (int x = 0; x < PATCH; x++) {
-    const float* from = m + x * w->m_product;
-    int64_t step = PATCH * w->m_product;
-    output_line(v_load(from), v_load(from + step), v_load(from + 2 * step), v_load(from + 3 * step),
-                v_load(from + 4 * step), v_load(from + 5 * step), s + x, PATCH);
+/* Y of a tile, W channels, from its products m + p * m_product. Rows first: 24 vectors in flight. */
+FATHOM_INLINE void output_patch(const float* m, int64_t m_product, vf y[TILE * TILE]) {
+  vf s[PATCH * TILE];
+#pragma GCC unroll 6
+  for (int i = 0; i < PATCH; i++) {
+    const float* from = m + i * PATCH * m_product;
+    output_line(v_load(from), v_load(from + m_product), v_load(from + 2 * m_product),
+                v_load(from + 3 * m_product), v_load(from + 4 * m_product),
+                v_load(from + 5 * m_product), s + i * TILE, 1);
   }
-  int64_t column = tile % w->tile_columns * TILE, map_row = tile / w->tile_columns;
-  int64_t row = map_row % w->tile_rows * TILE, batch = map_row / w->tile_rows;
-  int64_t rows = fathom_min(TILE, a->height - row), columns = fathom_min(TILE, a->width - column);
-  int64_t at = ((batch * a->height + row) * a->width + column) * a->out;
-  for (int64_t i = 0; i < rows; i++) {
-    const vf* d = s + i * PATCH;
-    vf y[TILE];
-    output_line(d[0], d[1], d[2], d[3], d[4], d[5], y, 1);
-    for (int64_t j = 0; j < columns; j++)
-      conv_finish(&w->output, y[j], at + (i * a->width + j) * a->out, c, n,
-                  projection + (i * TILE + j) * W);
+#pragma GCC unroll 4
+  for (int j = 0; j < TILE; j++)
+    output_line(s[j], s[TILE + j], s[2 * TILE + j], s[3 * TILE + j], s[4 * TILE + j],
+                s[5 * TILE + j], y + j, TILE);
+}
+
+/* A whole tile and W channels from c, with `residuals` of them, a constant. */
+FATHOM_INLINE void finish_whole(const winograd* w, const float* m, const place* tile, int64_t c,
+                                int residuals) {
+  const conv_output* o = &w->output;
+  const vf bias = v_load(o->bias + c), floor = v_set(o->floor);
+  const int64_t row = w->args->width * o->out;
+  vf y[TILE * TILE];
+  output_patch(m, w->m_product, y);
+  int64_t at = tile->pixel * o->out + c;
+#pragma GCC unroll 4
+  for (int i = 0; i < TILE; i++, at += row) {
+#pragma GCC unroll 4
+    for (int j = 0; j < TILE; j++) {
+      vf v = v_max(floor, y[i * TILE + j] + bias);
+      if (residuals > 0) v += v_load(o->residual + at + j * o->out);
+      if (residuals > 1) v += v_load(o->residual2 + at + j * o->out);
+      v_store(o->y + at + j * o->out, v);
+    }
   }
 }
 
-static void finish_tiles(const winograd* w, tile_range range, const float* m, int64_t block,
-                         float* projection) {
-  int64_t out = w->args->out;
-  for (int64_t t = 0; t < range.count; t++) {
-    float* sums = projection + t * TILE * TILE * W;
+/* Any tile, n <= W channels from c. */
+static void finish_part(const winograd* w, const float* m, const place* tile, int64_t c, int64_t n,
+                        float* sums) {
+  const conv_output* o = &w->output;
+  vf y[TILE * TILE];
+  output_patch(m, w->m_product, y);
+  for (int i = 0; i < tile->rows; i++)
+    conv_finish(o, y + i * TILE, tile->columns, (tile->pixel + i * w->args->width) * o->out, c, n,
+                sums + i * TILE * W);
+}
+
+static void finish_tiles(const winograd* w, const workspace* s, int64_t block) {
+  const conv_output* o = &w->output;
+  const int residuals = o->project ? 3 : (o->residual != NULL) + (o->residual2 != NULL);
+  for (int64_t t = 0; t < s->count; t++) {
+    const place* tile = &s->tiles[t];
     for (int64_t i = 0; i < NR; i += W) {
-      int64_t c = block * NR + i;
-      const float* from = m + t * NR + i;
-      if (c + W <= out) {
-        finish_tile(w, from, range.first + t, c, W, sums);
-      } else if (c < out) {
-        finish_tile(w, from, range.first + t, c, out - c, sums);
+      const int64_t c = block * NR + i, n = fathom_min(W, o->out - c);
+      const float* m = s->m + t * NR + i;
+      if (n <= 0) break;
+      if (n < W || tile->rows < TILE || tile->columns < TILE || residuals > 2) {
+        finish_part(w, m, tile, c, n, s->projection + t * TILE * TILE * W);
+      } else if (residuals == 0) {
+        finish_whole(w, m, tile, c, 0);
+      } else if (residuals == 1) {
+        finish_whole(w, m, tile, c, 1);
+      } else {
+        finish_whole(w, m, tile, c, 2);
       }
     }
   }
 }
 
-static void project_tiles(const winograd* w, tile_range range, const float* projection) {
-  const fathom_conv2d_args* a = w->args;
-  for (int64_t t = 0; t < range.count; t++) {
-    int64_t tile = range.first + t;
-    int64_t column = tile % w->tile_columns * TILE, map_row = tile / w->tile_columns;
-    int64_t row = map_row % w->tile_rows * TILE, batch = map_row / w->tile_rows;
-    for (int64_t i = 0; i < fathom_min(TILE, a->height - row); i++)
-      conv_project(&w->output, projection + (t * TILE + i) * TILE * W,
-                   fathom_min(TILE, a->width - column),
-                   a->y + (batch * a->height + row + i) * a->width + column);
+static void project_tiles(const winograd* w, const workspace* s) {
+  for (int64_t t = 0; t < s->count; t++) {
+    const place* tile = &s->tiles[t];
+    for (int i = 0; i < tile->rows; i++)
+      conv_project(&w->output, s->projection + (t * TILE + i) * TILE * W, tile->columns,
+                   w->output.y + tile->pixel + i * w->args->width);
+  }
+}
+
+/* Not inlined: within the loops around it GCC would keep addresses in memory. */
+__attribute__((noinline)) static void product(int64_t groups, const int64_t* offsets,
+                                              const float* v, const float* u, float* m) {
+  conv_tile(groups, offsets, v, 1, u, m, 0);
+}
+
+static void multiply(const winograd* w, const workspace* s, int64_t block) {
+  const int64_t groups = conv_groups(w->args->in), panels = fathom_ceil_div(s->count, MR);
+  for (int64_t p = 0; p < PRODUCTS; p++) {
+    const float* u = w->args->packed + (block * PRODUCTS + p) * groups * W * NR;
+    for (int64_t panel = 0; panel < panels; panel++)
+      product(groups, w->offsets, s->v + p * w->v_product + panel * w->v_panel, u,
+              s->m + p * w->m_product + panel * MR * NR);
   }
 }
 
 static void task(void* argument, int64_t index, int32_t thread) {
   const winograd* w = argument;
-  const fathom_conv2d_args* a = w->args;
-  tile_range range = range_of(w, index / w->groups);
   int64_t first = index % w->groups * w->group_columns;
-  int64_t end = fathom_min(first + w->group_columns, conv_column_blocks(a->out));
-  float* v = fathom_local(w->context, thread);
-  float* m = v + w->v_floats;
-  float* patch = m + w->m_floats;
-  float* projection = patch + w->patch_floats;
-  float* lines = projection + w->projection_floats;
-  transform_inputs(w, range, v, patch, lines);
-  memset(projection, 0, (size_t)w->projection_floats * sizeof *projection);
-  int64_t panels = fathom_ceil_div(range.count, MR);
+  int64_t end = fathom_min(first + w->group_columns, conv_column_blocks(w->args->out));
+  workspace s = workspace_of(w, thread);
+  place_tiles(w, index / w->groups, &s);
+  transform_inputs(w, &s);
+  memset(s.projection, 0, (size_t)w->projection_floats * sizeof *s.projection);
   for (int64_t block = first; block < end; block++) {
-    const float* u = a->packed + block * PRODUCTS * a->in * NR;
-    for (int64_t p = 0; p < PRODUCTS; p++)
-      for (int64_t panel = 0; panel < panels; panel++)
-        gemm_tile(a->in, v + p * w->v_product + panel * MR * w->v_row, w->v_row, 1,
-                  u + p * a->in * NR, m + p * w->m_product + panel * MR * NR, NR, 0);
-    finish_tiles(w, range, m, block, projection);
+    multiply(w, &s, block);
+    finish_tiles(w, &s, block);
   }
-  if (w->output.project) project_tiles(w, range, projection);
+  if (w->output.project) project_tiles(w, &s);
 }
 
 fathom_status FN(conv_winograd)(fathom_context* context, const fathom_conv2d_args* args) {
@@ -341,14 +421,15 @@ fathom_status FN(conv_winograd)(fathom_context* context, const fathom_conv2d_arg
   w.tile_rows = fathom_ceil_div(args->height, TILE);
   w.tile_columns = fathom_ceil_div(args->width, TILE);
   choose_blocks(&w, context->threads);
-  int64_t local =
-      w.v_floats + w.m_floats + w.patch_floats + w.projection_floats + w.line_floats;
-  fathom_status status =
-      fathom_reserve(context, (size_t)conv_output_floats(args->out) * sizeof(float),
-                     (size_t)local * sizeof(float));
+  const int64_t output_floats = conv_output_floats(args->out), groups = conv_groups(args->in);
+  fathom_status status = fathom_reserve(
+      context, (size_t)output_floats * sizeof(float) + (size_t)groups * sizeof *w.offsets,
+      (size_t)local_bytes(&w));
   if (status != FATHOM_OK) return status;
-  w.output =
-      conv_output_of(args, args->width * args->out, args->out, fathom_shared(context));
+  float* shared = fathom_shared(context);
+  w.output = conv_output_of(args, args->width * args->out, args->out, shared);
+  w.offsets = (int64_t*)(shared + output_floats);
+  for (int64_t g = 0; g < groups; g++) w.offsets[g] = g * MR * W;
   fathom_pool_run(context->pool, w.blocks * w.groups, task, &w);
   return FATHOM_OK;
 }

@@ -104,7 +104,8 @@ static void check(const test_environment* t, conv_case c) {
   char text[256];
   describe(&c, text, sizeof text);
   EXPECT(size == d.size, "%s: %ld elements", text, (long)size);
-  EXPECT_CLOSE(d.y, expected, size, 3e-6, "%s", text);
+  /* A handful of outputs may happen to be small against their terms. */
+  EXPECT_CLOSE(d.y, expected, size, size < 500 ? 1e-5 : 3e-6, "%s", text);
   free(expected);
   release(&d);
 }
@@ -136,6 +137,7 @@ TEST(conv_sizes) {
 TEST(conv_channels) {
   for (int i = 0; i < 7; i++) {
     for (int o = 0; o < 7; o++) {
+      if (t->quick && (i + o) % 4 != t->threads % 4) continue;
       conv_case c = {.batch = 1, .height = 5, .width = 7, .in = channels[i], .out = channels[o]};
       c.kernel = 3;
       c.stride = 1;
@@ -192,7 +194,7 @@ TEST(conv_fusions) {
     c.source_height = sources[source][0];
     c.source_width = sources[source][1];
     if (c.project && c.in_place) continue;
-    if ((t->quick || t->threads > 1) && bits % 7 != 0) continue;
+    if (bits % (t->quick ? 37 : t->threads > 1 ? 7 : 1) != 0) continue;
     check(t, c);
   }
 }
@@ -200,11 +202,12 @@ TEST(conv_fusions) {
 /* The shapes of the head's tail, smaller: a resize to 1, up, down, with stride 2. */
 TEST(conv_resize) {
   static const int64_t sizes[][4] = {{1, 1, 5, 6},  {5, 6, 1, 1},   {8, 11, 14, 19},
-                                     {3, 40, 2, 7}, {9, 9, 9, 9},   {2, 30, 37, 61},
-                                     {1, 7, 3, 7},  {12, 5, 23, 70}};
-  for (int i = 0; i < 8; i++) {
+                                     {3, 40, 2, 7}, {9, 9, 9, 9},   {1, 7, 3, 7},
+                                     {2, 30, 37, 61}, {12, 5, 23, 70}};
+  for (int i = 0; i < (t->quick ? 6 : 8); i++) {
     for (int variant = 0; variant < 4; variant++) {
       conv_case c = {.batch = 2, .in = 32, .out = 32, .kernel = 3, .stride = 1, .bias = 1};
+      if (t->quick) c.in = 11;
       c.source_height = sizes[i][0];
       c.source_width = sizes[i][1];
       c.height = sizes[i][2];
@@ -309,6 +312,7 @@ TEST(conv_transpose) {
       a.width = extents[(step * 3 + 2) % 7];
       a.in = channels[(step + step / 7) % 7];
       a.out = channels[(step * 2 + step / 7) % 7];
+      if (a.height * a.width > 100) a.in = a.in > 16 ? 16 : a.in; /* the reference is slow */
       float* x = hashed("x", a.batch * a.height * a.width * a.in);
       float* weight = hashed("weight", a.in * a.out * kernel * kernel);
       float* bias = hashed("bias", a.out);
@@ -340,7 +344,7 @@ TEST(conv_transpose) {
 
 TEST(conv_scratch_is_bounded) {
   conv_case c = {.batch = 1, .height = 148, .width = 148, .in = 64, .out = 64, .kernel = 3};
-  if (t->quick) c.height = 40;
+  if (t->quick) c.height = c.width = 40;
   c.stride = 1;
   for (c.algorithm = FATHOM_CONV_DIRECT; c.algorithm <= FATHOM_CONV_WINOGRAD; c.algorithm++) {
     conv_data d = make(t->context, &c);
@@ -408,7 +412,8 @@ TEST(conv_rejects_bad_arguments) {
 TEST(conv_transpose_rejects_bad_arguments) {
   float x[8] = {0}, packed[1] = {0}, y[64];
   const fathom_conv_transpose2d_args good = {
-      .batch = 1, .height = 2, .width = 2, .in = 2, .out = 2, .kernel = 2, .x = x, .packed = packed, .y = y};
+      .batch = 1, .height = 2, .width = 2, .in = 2, .out = 2, .kernel = 2,
+      .x = x,     .packed = packed, .y = y};
 #define REJECTS(change, text)                                                                 \
   {                                                                                           \
     fathom_conv_transpose2d_args a = good;                                                    \
