@@ -5,14 +5,15 @@
  *
  *     tile[MR][NR] = sum over k of a[k][MR] (column) * b[k][NR] (row)
  *
- * 14 x 32 with AVX-512 (28 accumulators of 32 registers), 6 x 16 with AVX2 (12 of 16), 6 x 8 elsewhere.
- * The accumulators have names: as an array GCC 12 keeps them in memory, at a third of the speed.
- * Per step of k: MR broadcasts, 2 loads, 2 MR multiply-adds.
+ * 14 x 32 with AVX-512 (28 accumulators of 32 registers), 6 x 16 with AVX2 (12 of 16), 6 x 8
+ * elsewhere. The accumulators have names: as an array GCC 12 keeps them in memory, at a third of
+ * the speed. Per step of k: MR broadcasts, 2 loads, 2 MR multiply-adds.
  *
- * Around it, the blocking (gemm_plan, gemm_block): B is packed once, A while it is used, by a function
- * of the operator (so a convolution packs from its picture: an implicit GEMM); what happens to a
- * finished tile is again a function of the operator. Each element of the result is summed over k in
- * blocks that depend on the depth alone, so threads and tasks do not change a bit of it.
+ * Around it, the blocking (gemm_plan, gemm_block): B is packed once, A while it is used, by a
+ * function of the operator (so a convolution packs from its picture: an implicit GEMM); what
+ * happens to a finished tile is again a function of the operator. Each element of the result is
+ * summed over k in blocks that depend on the depth alone, so threads and tasks do not change a bit
+ * of it.
  */
 #ifndef FATHOM_GEMM_H
 #define FATHOM_GEMM_H
@@ -29,18 +30,18 @@
 /* ---- the register tile ---- */
 
 /*
- * What a tile fetches on the side, a little with every few steps of k, so that the lines arrive under
- * the arithmetic. Any address will do.
+ * What a tile fetches on the side, a little with every few steps of k, so that the lines arrive
+ * under the arithmetic. Any address will do.
  */
 typedef struct {
   const float* result; /* where the tile will be written: row i at result + i * result_stride */
   int64_t result_stride;
-  const float* panel; /* a stretch of the panel of B that comes next */
+  const float* panel; /* a stretch of the panel of B that comes next, 16 floats every four steps */
 } gemm_hints;
 
 /*
- * gemm_tile for the first `rows` rows, a constant; the others are neither computed nor stored. hints
- * may be NULL.
+ * gemm_tile for the first `rows` rows, a constant; the others are neither computed nor stored.
+ * hints may be NULL.
  */
 FATHOM_INLINE void gemm_tile_rows(int rows, int64_t k, const float* restrict a, int64_t a_row,
                                   int64_t a_step, const float* restrict b, float* restrict c,
@@ -100,8 +101,8 @@ FATHOM_INLINE void gemm_tile_rows(int rows, int64_t k, const float* restrict a, 
 }
 
 /*
- * c[i][j] (row stride c_stride) = or += the product; a element (i, kk) is at a[i * a_row + kk * a_step],
- * which folds into the addressing when both are constants: (1, MR) for a packed panel.
+ * c[i][j] (row stride c_stride) = or += the product; a element (i, kk) is at a[i * a_row + kk *
+ * a_step], which folds into the addressing when both are constants: (1, MR) for a packed panel.
  */
 FATHOM_INLINE void gemm_tile(int64_t k, const float* restrict a, int64_t a_row, int64_t a_step,
                              const float* restrict b, float* restrict c, int64_t c_stride,
@@ -130,17 +131,18 @@ FATHOM_INLINE gemm_kernel gemm_kernel_for(int64_t rows) {
 
 /* ---- packing ---- */
 
-/* Floats of a packed B of `columns` columns: panels [columns / NR][depth][NR], padded with zeros. */
+/* Floats of a packed B: panels [columns / NR][depth][NR], columns padded with zeros. */
 FATHOM_INLINE int64_t gemm_packed_size(int64_t columns, int64_t depth) {
   return fathom_ceil_div(columns, NR) * NR * depth;
 }
 
 /*
- * panel[k][width] from `width` rows of `depth` consecutive floats, rounded up to whole vectors of rows:
- * after depth * width floats come up to W more that a later call, or nobody, overwrites. So pack in
- * rising order.
+ * panel[k][width] from `width` rows of `depth` consecutive floats, rounded up to whole vectors of
+ * rows: after depth * width floats come up to W more that a later call, or nobody, overwrites. So
+ * pack in rising order.
  */
-FATHOM_INLINE void gemm_pack_rows(int width, const float* const* rows, int64_t depth, float* panel) {
+FATHOM_INLINE void gemm_pack_rows(int width, const float* const* rows, int64_t depth,
+                                  float* panel) {
   int64_t k = 0;
   for (; k + 4 <= depth; k += 4) {
     vf v[NR / W][4];
@@ -160,8 +162,8 @@ FATHOM_INLINE void gemm_pack_rows(int width, const float* const* rows, int64_t d
 #define GEMM_PACK_ROWS ((MR + W - 1) / W * W)
 
 /*
- * Packs B's panel of the columns [column, column + NR) from `weight` [columns][depth], the layout of a
- * linear layer's weight. Columns past the last are zeros.
+ * Packs B's panel of the columns [column, column + NR) from `weight` [columns][depth], the layout
+ * of a linear layer's weight. Columns past the last are zeros.
  */
 FATHOM_INLINE void gemm_pack_columns(const float* weight, int64_t columns, int64_t depth,
                                      int64_t column, float* panel) {
@@ -178,6 +180,7 @@ FATHOM_INLINE void gemm_pack_columns(const float* weight, int64_t columns, int64
 /* Floats of A's packed panel of one depth block, with room for what gemm_pack_rows spills. */
 #define GEMM_PANEL_SIZE(depth) (((depth)*MR + 2 * W - 1) / W * W)
 
+/* A product [rows,depth] x [depth,columns] and how it is cut. */
 typedef struct {
   int64_t rows, columns, depth;
   const float* b;       /* packed */
@@ -191,37 +194,48 @@ typedef struct {
 /* Writes A's rows [row, row + rows), rows <= MR, and columns [k, k + depth) to panel[depth][MR]. */
 typedef void (*gemm_pack)(const void* operator, int64_t row, int64_t rows, int64_t k, int64_t depth,
                           float* panel);
-/* Takes the finished tile[rows][NR] whose first element is (row, column); columns <= NR are wanted. */
+/* Takes the finished tile[rows][NR] that begins at (row, column); columns <= NR are wanted. */
 typedef void (*gemm_finish)(const void* operator, int64_t row, int64_t rows, int64_t column,
                             int64_t columns, const float* tile);
 
-#ifndef GEMM_DEPTH
+/*
+ * Steps of k in a block: with 384, a panel of A is 21 KB and one of B 48 KB with AVX-512, 9 and 24
+ * KB with AVX2. Rows and columns of a task are at most so many that its A (168 KB), the running
+ * panels of B and, when there are several blocks of k, its sums (448 KB) stay in an L2 cache of 1
+ * MB.
+ */
 #define GEMM_DEPTH 384
-#endif
-#ifndef GEMM_ROWS
 #define GEMM_ROWS 112
-#endif
-#ifndef GEMM_COLUMNS
 #define GEMM_COLUMNS 1024
-#endif
 
-FATHOM_INLINE gemm_plan gemm_plan_make(int32_t threads, int64_t rows, int64_t columns, int64_t depth,
-                                       const float* b) {
+/*
+ * The split into tasks, by their cost in multiplied tiles: packing A costs 0.4 of a panel of B for
+ * each tile, fetching B 0.6 of a tile for each panel. All splits of the columns are tried; the rows
+ * are then split into as many parts as fill the threads evenly.
+ */
+FATHOM_INLINE gemm_plan gemm_plan_make(int32_t threads, int64_t rows, int64_t columns,
+                                       int64_t depth, const float* b) {
   gemm_plan plan = {.rows = rows, .columns = columns, .depth = depth, .b = b};
-  int64_t blocks = fathom_ceil_div(depth, GEMM_DEPTH);
+  const int64_t blocks = fathom_ceil_div(depth, GEMM_DEPTH);
   plan.depth_block = fathom_ceil_div(depth, blocks);
-  int64_t tiles = fathom_ceil_div(rows, MR), panels = fathom_ceil_div(columns, NR);
-  int64_t tiles_max = fathom_max(1, GEMM_ROWS / MR);
-  int64_t least_rows = fathom_ceil_div(tiles, tiles_max);
-  int64_t least_columns = fathom_ceil_div(panels, GEMM_COLUMNS / NR);
-  /* A search over column splits; the row split that fills the threads follows from each. */
+  const int64_t tiles = fathom_ceil_div(rows, MR), panels = fathom_ceil_div(columns, NR);
+  const int64_t least_rows = fathom_ceil_div(tiles, GEMM_ROWS / MR);
+  const int64_t least_columns = blocks > 1 ? fathom_ceil_div(panels, GEMM_COLUMNS / NR) : 1;
+  const int64_t most_columns = fathom_min(panels, least_columns + 4 * threads);
   double best = INFINITY;
-  for (int64_t c = least_columns; c <= panels && c <= least_columns + 4 * threads; c++) {
-    int64_t r = least_rows;
-    while (r * c % threads != 0 && r < tiles && r < least_rows + threads) r++;
-    int64_t rounds = fathom_ceil_div(r * c, threads);
-    double height = (double)fathom_ceil_div(tiles, r), width = (double)fathom_ceil_div(panels, c);
-    double cost = (double)rounds * (height * width + 0.4 * height + 0.6 * width);
+  for (int64_t c = least_columns; c <= most_columns; c++) {
+    int64_t common = threads; /* the greatest divisor of threads and c */
+    for (int64_t x = c % threads; x != 0;) {
+      const int64_t rest = common % x;
+      common = x;
+      x = rest;
+    }
+    const int64_t unit = threads / common;
+    const int64_t r = fathom_min(tiles, fathom_ceil_div(least_rows, unit) * unit);
+    const double rounds = (double)fathom_ceil_div(r * c, threads);
+    const double height = (double)fathom_ceil_div(tiles, r);
+    const double width = (double)fathom_ceil_div(panels, c);
+    const double cost = rounds * (height * width + 0.4 * height + 0.6 * width);
     if (cost < best) {
       best = cost;
       plan.row_tasks = r;
@@ -250,7 +264,8 @@ FATHOM_INLINE size_t gemm_scratch(const gemm_plan* plan) {
 /* One task of the plan, index in [0, gemm_tasks). scratch: gemm_scratch bytes, aligned to 64. */
 FATHOM_INLINE void gemm_block(const gemm_plan* plan, int64_t index, void* scratch, gemm_pack pack,
                               gemm_finish finish, const void* operator) {
-  const int64_t tiles = fathom_ceil_div(plan->rows, MR), panels = fathom_ceil_div(plan->columns, NR);
+  const int64_t tiles = fathom_ceil_div(plan->rows, MR);
+  const int64_t panels = fathom_ceil_div(plan->columns, NR);
   const int64_t row_task = index / plan->column_tasks, column_task = index % plan->column_tasks;
   const int64_t tile_begin = tiles * row_task / plan->row_tasks;
   const int64_t tile_end = tiles * (row_task + 1) / plan->row_tasks;
@@ -264,20 +279,21 @@ FATHOM_INLINE void gemm_block(const gemm_plan* plan, int64_t index, void* scratc
   for (int64_t k = 0; k < plan->depth; k += plan->depth_block) {
     const int64_t depth = fathom_min(plan->depth_block, plan->depth - k);
     const int last = k + depth == plan->depth;
-    for (int64_t t = tile_begin; t < tile_end; t++)
-      pack(operator, t * MR, fathom_min(MR, plan->rows - t * MR), k, depth,
-           a + (t - tile_begin) * pitch);
     float* c = sums;
     for (int64_t p = panel_begin; p < panel_end; p++) {
       const float* b = plan->b + (p * plan->depth + k) * NR;
+      const float* ahead = b + plan->depth * NR;
       for (int64_t t = tile_begin; t < tile_end; t++) {
         const int64_t rows = fathom_min(MR, plan->rows - t * MR);
-        gemm_hints hints = {c, 0, b + plan->depth * NR + (t - tile_begin) * (depth / 4 * 16)};
+        gemm_hints hints = {c, 0, ahead};
+        ahead += depth / 4 * 16;
         if (last && plan->result) {
           hints.result = plan->result + t * MR * plan->result_stride + p * NR;
           hints.result_stride = plan->result_stride;
         }
-        gemm_kernel_for(rows)(depth, a + (t - tile_begin) * pitch, b, c, k > 0, &hints);
+        float* panel = a + (t - tile_begin) * pitch;
+        if (p == panel_begin) pack(operator, t * MR, rows, k, depth, panel);
+        gemm_kernel_for(rows)(depth, panel, b, c, k > 0, &hints);
         if (last)
           finish(operator, t * MR, rows, p * NR, fathom_min(NR, plan->columns - p * NR), c);
         if (!single) c += MR * NR;

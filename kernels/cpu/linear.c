@@ -1,8 +1,8 @@
 /*
  * Linear layers: y = residual + scale * activation(x weight^T + bias), one pass over y.
  *
- * The product is gemm.h's; here are the packing of x and the epilogue, which takes a tile from the L1
- * cache to y. SwiGLU, the giant's gate between two linear layers, is a loop over rows.
+ * The product is gemm.h's; here are the packing of x and the epilogue, which takes a tile from the
+ * L1 cache to y. SwiGLU, the giant's gate between two linear layers, is a loop over rows.
  */
 #include "gemm.h"
 #include "internal.h"
@@ -44,6 +44,11 @@ static void pack_x(const void* operator, int64_t row, int64_t rows, int64_t k, i
   const float* x[GEMM_PACK_ROWS];
   for (int64_t i = 0; i < GEMM_PACK_ROWS; i++)
     x[i] = args->x + (row + fathom_min(i, rows - 1)) * args->x_stride + k;
+  /* A shallow product waits for x: the next tile's rows may arrive while this one is multiplied. */
+  if (args->in <= 128 && row + 2 * MR <= args->rows)
+    for (int64_t i = 0; i < MR; i++)
+      for (int64_t at = 0; at < depth; at += 16)
+        __builtin_prefetch(x[i] + MR * args->x_stride + at, 0, 2);
   gemm_pack_rows(MR, x, depth, panel);
 }
 
@@ -59,9 +64,9 @@ FATHOM_INLINE void store_half(float* p, vf v, int64_t n) {
 }
 
 /*
- * The epilogue, two rows at a time. activation and full (columns == NR) are constants in each use, so
- * that the loop has few choices left in it. MR is even: a row past the last lies within the tile, and
- * is not stored.
+ * The epilogue, two rows at a time. activation and full (columns == NR) are constants in each use,
+ * so that the loop has few choices left in it. MR is even: a row past the last lies within the
+ * tile, and is not stored.
  */
 FATHOM_INLINE void finish_tile(const fathom_linear_args* args, int64_t activation, int full,
                                int64_t row, int64_t rows, int64_t column, int64_t columns,

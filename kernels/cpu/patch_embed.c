@@ -1,9 +1,9 @@
 /*
  * The patch embedding: a convolution whose stride is its kernel, so a linear layer on patches.
  *
- * A patch is P runs of 3 P consecutive floats of the image. The weight is packed in that order, (row,
- * column, colour), and gemm.h's driver packs patches straight from the image: no matrix of patches is
- * stored. The epilogue adds bias and position and leaves room for the class token.
+ * A patch is P runs of 3 P consecutive floats of the image. The weight is packed in that order,
+ * (row, column, colour), and gemm.h's driver packs patches straight from the image: no matrix of
+ * patches is stored. The epilogue adds bias and position and leaves room for the class token.
  */
 #include "gemm.h"
 #include "internal.h"
@@ -86,7 +86,8 @@ static void finish(const void* operator, int64_t row, int64_t rows, int64_t colu
   for (int64_t i = 0; i < rows; i++) {
     const int64_t image = (row + i) / job->patches, place = lead + (row + i) % job->patches;
     float* token = args->tokens + (image * (lead + job->patches) + place) * args->channels + column;
-    const float* position = args->position ? args->position + place * args->channels + column : NULL;
+    const float* position =
+        args->position ? args->position + place * args->channels + column : NULL;
     for (int64_t j = 0; j < columns; j += W) {
       const int64_t n = fathom_min(W, columns - j);
       vf v = v_load(tile + i * NR + j);
@@ -114,6 +115,8 @@ fathom_status FN(patch_embed)(fathom_context* context, const fathom_patch_embed_
                           gemm_plan_make(context->threads, args->batch * across * down,
                                          args->channels, COLOURS * args->patch * args->patch,
                                          args->packed)};
+  job.plan.result = args->tokens + (args->cls ? args->channels : 0);
+  job.plan.result_stride = args->channels;
   fathom_status status = fathom_reserve(context, 0, gemm_scratch(&job.plan));
   if (status != FATHOM_OK) return status;
   fathom_pool_run(context->pool, gemm_tasks(&job.plan), patch_task, &job);
@@ -164,17 +167,17 @@ fathom_status fathom_patch_embed_pack(fathom_context* context, int64_t channels,
   FATHOM_DISPATCH(context, patch_embed_pack, channels, patch, weight, packed);
 }
 
-#define PATCH_CHECK(condition, ...)                                                            \
-  do {                                                                                         \
-    if (!(condition)) return fail(args, __VA_ARGS__);                                          \
-  } while (0)
-
 static fathom_status fail(const fathom_patch_embed_args* args, const char* text) {
   return fathom_fail(FATHOM_INVALID_ARGUMENT,
                      "patch_embed: image [%lld,%lld,%lld,3], patch %lld, %lld channels: %s",
                      (long long)args->batch, (long long)args->height, (long long)args->width,
                      (long long)args->patch, (long long)args->channels, text);
 }
+
+#define PATCH_CHECK(condition, text)             \
+  do {                                           \
+    if (!(condition)) return fail(args, text);   \
+  } while (0)
 
 fathom_status fathom_patch_embed(fathom_context* context, const fathom_patch_embed_args* args) {
   FATHOM_CHECK(context, "patch_embed: the context is NULL");

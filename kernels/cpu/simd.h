@@ -111,7 +111,7 @@ FATHOM_INLINE float v_max_lane(vf v) {
 #endif
 }
 
-/* W x 4 floats, transposed: out[j][i] = rows[i][j]. Whole rows of a matrix come in at 4 floats each. */
+/* The first 4 floats of W rows, transposed: out[j][i] = rows[i][j]. */
 FATHOM_INLINE void v_transpose4(const float* const rows[W], vf out[4]) {
   typedef float v4 __attribute__((vector_size(16), aligned(4), may_alias));
   vf v[4]; /* the 128-bit lane l of v[i] is from row 4 l + i */
@@ -127,7 +127,8 @@ FATHOM_INLINE void v_transpose4(const float* const rows[W], vf out[4]) {
 #define LOW 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
 #define HIGH 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
 #elif FATHOM_ISA_LEVEL == 2
-  for (int i = 0; i < 4; i++) v[i] = __builtin_shufflevector(LANE(0), LANE(1), 0, 1, 2, 3, 4, 5, 6, 7);
+  for (int i = 0; i < 4; i++)
+    v[i] = __builtin_shufflevector(LANE(0), LANE(1), 0, 1, 2, 3, 4, 5, 6, 7);
 #define LOW 0, 8, 1, 9, 4, 12, 5, 13
 #define HIGH 2, 10, 3, 11, 6, 14, 7, 15
 #else
@@ -182,10 +183,11 @@ FATHOM_INLINE vf v_exp(vf x) {
 }
 
 /*
- * GELU, x * Phi(x), of four vectors at once, error below 2e-7 max(1, |x|). Phi(x) - 1/2 is x times a
- * polynomial in x^2, mapped from [0, 5.3^2] to s in [-1, 1] so that Horner's scheme loses nothing; the
- * coefficients are a minimax fit (error 1.7e-8). Beyond 5.3 the polynomial only grows, so that the
- * clamp makes Phi exactly 0 or 1. Four, because one chain of multiply-adds leaves the units idle.
+ * GELU, x * Phi(x), of four vectors at once, error below 2e-7 max(1, |x|). Phi(x) - 1/2 is x times
+ * a polynomial in x^2, mapped from [0, 5.3^2] to s in [-1, 1] so that Horner's scheme loses
+ * nothing; the coefficients are a minimax fit (error 1.7e-8). Beyond 5.3 the polynomial only grows,
+ * so that the clamp makes Phi exactly 0 or 1. Four, because one chain of multiply-adds leaves the
+ * units idle.
  */
 FATHOM_INLINE void v_gelu4(vf x[4]) {
   static const float coefficients[] = {

@@ -76,7 +76,8 @@ TEST(linear_agrees_at_odd_sizes) {
   for (int r = 0; r < (t->quick ? row_count - 2 : row_count); r++)
     for (int i = 0; i < size_count; i++)
       for (int o = 0; o < size_count; o++)
-        check(t, rows[r], sizes[i], sizes[o], (r + i + o) % 3, (r + i) % 3, (r * 7 + i * 3 + o) % 16);
+        check(t, rows[r], sizes[i], sizes[o], (r + i + o) % 3, (r + i) % 3,
+              (r * 7 + i * 3 + o) % 16);
 }
 
 TEST(linear_agrees_for_every_epilogue) {
@@ -216,8 +217,10 @@ TEST(linear_rejects_bad_arguments) {
   EXPECT(fathom_linear_packed_size(NULL, 3, 3) < 0, "a size without a context");
   EXPECT(fathom_linear_pack(t->context, 0, 3, weight, packed) == FATHOM_INVALID_ARGUMENT, "out 0");
   EXPECT(strstr(fathom_last_error(), "[0,3]"), "text: %s", fathom_last_error());
-  EXPECT(fathom_linear_pack(t->context, 3, 3, NULL, packed) == FATHOM_INVALID_ARGUMENT, "no weight");
-  EXPECT(fathom_linear_pack(t->context, 3, 3, weight, NULL) == FATHOM_INVALID_ARGUMENT, "no packed");
+  EXPECT(fathom_linear_pack(t->context, 3, 3, NULL, packed) == FATHOM_INVALID_ARGUMENT,
+         "a NULL weight");
+  EXPECT(fathom_linear_pack(t->context, 3, 3, weight, NULL) == FATHOM_INVALID_ARGUMENT,
+         "a NULL result");
   EXPECT(fathom_linear_pack(NULL, 3, 3, weight, packed) == FATHOM_INVALID_ARGUMENT, "no context");
   guarded_free(packed);
 }

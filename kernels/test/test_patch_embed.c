@@ -16,7 +16,8 @@ static void naive(const fathom_patch_embed_args* a, const float* weight, double*
             for (int64_t i = 0; i < P; i++)
               for (int64_t j = 0; j < P; j++)
                 sum += (double)weight[((c * 3 + colour) * P + i) * P + j] *
-                       a->image[((b * a->height + py * P + i) * a->width + px * P + j) * 3 + colour];
+                       a->image[((b * a->height + py * P + i) * a->width + px * P + j) * 3 +
+                                colour];
         if (a->position) sum += a->position[row * C + c];
         tokens[(b * rows + row) * C + c] = sum;
       }

@@ -1,6 +1,7 @@
 package dev.fathom.bench;
 
 import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
@@ -10,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -117,7 +119,7 @@ final class Runner {
       command.add("--enable-native-access=ALL-UNNAMED");
       command.add("-XX:+UseSerialGC");
       command.add("-cp");
-      command.add(System.getProperty("java.class.path"));
+      command.add(classPath(arguments.getFirst()));
       command.add(Runner.class.getName());
       command.addAll(arguments);
       process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
@@ -125,6 +127,20 @@ final class Runner {
           new BufferedReader(
               new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
       readUntilReady();
+    }
+
+    /**
+     * The peer gets what it needs and no more: with this project's jars beside it on the class path, ONNX
+     * Runtime 1.29 was seen to crash while it made its threads.
+     */
+    private static String classPath(String kind) {
+      String all = System.getProperty("java.class.path");
+      if (!kind.equals("onnx")) {
+        return all;
+      }
+      return Arrays.stream(all.split(File.pathSeparator, -1))
+          .filter(entry -> entry.matches(".*(onnxruntime|fathom-bench)[^/]*[.]jar|.*classes|.*cls"))
+          .collect(Collectors.joining(File.pathSeparator));
     }
 
     /** Runs one round. */

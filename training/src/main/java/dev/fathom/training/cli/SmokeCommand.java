@@ -33,6 +33,20 @@ import picocli.CommandLine.Option;
     description = "Writes a drawn picture and random weights: something to try predict on.",
     hidden = true)
 final class SmokeCommand extends Command {
+  private static final ModelConfig TINY =
+      new ModelConfig(
+          "tiny",
+          64,
+          4,
+          1,
+          false,
+          List.of(0, 1, 2, 3),
+          16,
+          List.of(16, 16, 16, 16),
+          Release.V1,
+          0,
+          14,
+          37);
   private static final int WIDTH = 640;
   private static final int HEIGHT = 426;
 
@@ -42,13 +56,16 @@ final class SmokeCommand extends Command {
       description = "Where to write. Default: out/smoke.")
   private Path out = Path.of("out", "smoke");
 
+  @Option(names = "--tiny", description = "Weights of a very small network instead of vits.")
+  private boolean tiny;
+
   @Override
   protected int run(Console console) throws IOException {
     Files.createDirectories(out);
     Path picture = out.resolve("street.png");
     ImageIO.write(draw(), "png", picture.toFile());
-    Path weights = out.resolve("random_vits14.safetensors");
-    writeRandomWeights(weights, ModelConfig.published("vits", Release.V1, 0));
+    Path weights = out.resolve(tiny ? "random_tiny.safetensors" : "random_vits14.safetensors");
+    writeRandomWeights(weights, tiny ? TINY : ModelConfig.published("vits", Release.V1, 0));
     console.note(
         "wrote "
             + picture

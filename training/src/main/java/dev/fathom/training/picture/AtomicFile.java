@@ -51,7 +51,7 @@ public final class AtomicFile {
     }
     Path parent = file.toAbsolutePath().getParent();
     String unique = Long.toString(ThreadLocalRandom.current().nextLong(1L << 40), 36);
-    Path temporary = file.resolveSibling("." + name + "." + unique + ".tmp");
+    Path temporary = file.resolveSibling(".fathom-" + unique + ".tmp");
     boolean done = false;
     try {
       if (parent != null) {

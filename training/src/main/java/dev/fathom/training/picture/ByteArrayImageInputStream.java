@@ -1,21 +1,36 @@
 package dev.fathom.training.picture;
 
+import java.io.IOException;
 import java.util.Objects;
 import javax.imageio.stream.ImageInputStreamImpl;
 
-/** An image stream over bytes in memory, without the copy that ImageIO's own caches make. */
+/**
+ * An image stream over bytes in memory, without the copy that ImageIO's own caches make. A decoder
+ * that goes on reading behind the end, as if there were zeros, is stopped after a while.
+ */
 final class ByteArrayImageInputStream extends ImageInputStreamImpl {
 
+  /** More than the bits that a decoder may hold in advance, each asked for alone. */
+  private static final int LEEWAY = 1024;
+
   private final byte[] bytes;
+  private int readsBehindEnd;
 
   ByteArrayImageInputStream(byte[] bytes) {
     this.bytes = bytes;
   }
 
   @Override
-  public int read() {
+  public int read() throws IOException {
     bitOffset = 0;
-    return streamPos < bytes.length ? bytes[(int) streamPos++] & 0xff : -1;
+    if (streamPos < bytes.length) {
+      return bytes[(int) streamPos++] & 0xff;
+    }
+    if (++readsBehindEnd > LEEWAY) {
+      // Not an EOFException, which decoders catch to go on.
+      throw new IOException("the file ends too early");
+    }
+    return -1;
   }
 
   @Override

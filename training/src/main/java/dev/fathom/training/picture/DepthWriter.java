@@ -15,8 +15,8 @@ public final class DepthWriter {
    *
    * @param file where to; its name is taken as it is (see {@link PictureFiles.Picture#output} and
    *     {@link DepthFormat#suffix})
-   * @param picture the picture of the depth map's size; may be null where {@link
-   *     DepthFormat#needsPicture} says so
+   * @param picture the picture of the depth map's size; null will do unless {@link
+   *     DepthFormat#needsPicture}
    * @throws PictureException if the file cannot be written; nothing of it is left then
    * @throws IllegalArgumentException if the picture is missing or of another size
    */

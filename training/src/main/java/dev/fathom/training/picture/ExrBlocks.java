@@ -2,6 +2,7 @@ package dev.fathom.training.picture;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.zip.DataFormatException;
 import java.util.zip.Deflater;
 import java.util.zip.Inflater;
@@ -30,7 +31,7 @@ final class ExrBlocks {
     byte[] packed = new byte[length];
     int count = deflater.deflate(packed);
     boolean smaller = deflater.finished() && count < length;
-    return java.util.Arrays.copyOf(smaller ? packed : raw, smaller ? count : length);
+    return Arrays.copyOf(smaller ? packed : raw, smaller ? count : length);
   }
 
   static byte[] inflate(byte[] packed, int length) throws IOException {

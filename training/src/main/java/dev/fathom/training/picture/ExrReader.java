@@ -93,7 +93,8 @@ final class ExrReader {
       throw new IOException("scan lines of " + width + " pixels are too long");
     }
     int blocks = Math.toIntExact((height + lines - 1) / lines);
-    if (blocks > file.remaining() / 8) {
+    if (blocks > file.remaining() / 8
+        || CutOff.deflated(width * height * pixelBytes) > file.remaining()) {
       throw new IOException("the file ends too early");
     }
     Channel channel = depthChannel();

@@ -1,6 +1,8 @@
 package dev.fathom.training.picture;
 
+import java.io.File;
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,7 +30,7 @@ record Glob(Path root, List<String> parts) {
 
   /** A pattern; parts are separated by {@code /} and, on Windows, by {@code \}. */
   static Glob parse(String pattern) {
-    String unified = java.io.File.separatorChar == '\\' ? pattern.replace('\\', '/') : pattern;
+    String unified = File.separatorChar == '\\' ? pattern.replace('\\', '/') : pattern;
     List<String> parts = new ArrayList<>(List.of(unified.split("/", -1)));
     StringBuilder root = new StringBuilder();
     while (!isGlob(parts.getFirst())) {
@@ -106,7 +108,7 @@ record Glob(Path root, List<String> parts) {
     List<Path> entries = new ArrayList<>();
     try (DirectoryStream<Path> stream = Files.newDirectoryStream(folder)) {
       stream.forEach(entries::add);
-    } catch (java.nio.file.DirectoryIteratorException e) {
+    } catch (DirectoryIteratorException e) {
       throw e.getCause();
     }
     return entries;

@@ -2,7 +2,6 @@ package dev.fathom.training.picture;
 
 import dev.fathom.nn.RgbImage;
 import java.awt.image.BufferedImage;
-import java.awt.image.Raster;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -53,6 +52,7 @@ final class PictureDecoder {
     try (ByteArrayImageInputStream stream = new ByteArrayImageInputStream(file)) {
       reader.setInput(stream, true, true);
       checkSize(reader);
+      CutOff.check(format, file);
       return reader.read(0);
     } finally {
       reader.dispose();
@@ -85,7 +85,7 @@ final class PictureDecoder {
               reader.read(0, parameters);
               yield new RgbImage(width, height, rgb);
             }
-            case 4 -> PrintingInks.toRgb(readRaster(reader), jpeg.adobeTransform() == 2);
+            case 4 -> PrintingInks.toRgb(reader.readRaster(0, null), jpeg.adobeTransform() == 2);
             default ->
                 throw new IOException("a JPEG of " + jpeg.components() + " samples per pixel");
           };
@@ -96,10 +96,6 @@ final class PictureDecoder {
     } finally {
       reader.dispose();
     }
-  }
-
-  private static Raster readRaster(ImageReader reader) throws IOException {
-    return reader.readRaster(0, null);
   }
 
   /** The size is in the header: a picture over the limit costs nothing. */

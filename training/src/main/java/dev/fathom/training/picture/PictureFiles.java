@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.regex.PatternSyntaxException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The pictures that a command's arguments mean: files, folders, globs and lists.
@@ -174,8 +175,7 @@ public final class PictureFiles {
           }
 
           @Override
-          public FileVisitResult postVisitDirectory(
-              Path path, @org.jspecify.annotations.Nullable IOException e) {
+          public FileVisitResult postVisitDirectory(Path path, @Nullable IOException e) {
             if (e != null) {
               problems.add(path + ": " + PictureException.reason(e));
             }

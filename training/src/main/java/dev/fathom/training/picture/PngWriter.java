@@ -1,5 +1,6 @@
 package dev.fathom.training.picture;
 
+import java.io.BufferedOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -64,8 +65,8 @@ final class PngWriter {
       chunk(out, "tEXt", data, 0, data.length);
     }
     Deflater deflater = new Deflater(COMPRESSION);
-    try (DeflaterOutputStream compressed =
-        new DeflaterOutputStream(new DataChunks(out), deflater, CHUNK_BYTES)) {
+    try (OutputStream chunks = new BufferedOutputStream(new DataChunks(out), CHUNK_BYTES);
+        DeflaterOutputStream compressed = new DeflaterOutputStream(chunks, deflater)) {
       filterRows(compressed, height, width * samples.pixelBytes, samples.pixelBytes, rows);
     } finally {
       deflater.end();
@@ -113,7 +114,7 @@ final class PngWriter {
     stream.writeInt((int) crc.getValue());
   }
 
-  /** Makes an IDAT chunk of each buffer that the deflater hands over. */
+  /** Makes an IDAT chunk of each full buffer, and of the last. */
   private static final class DataChunks extends OutputStream {
     private final OutputStream file;
 

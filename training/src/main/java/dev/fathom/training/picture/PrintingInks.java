@@ -33,9 +33,9 @@ final class PrintingInks {
         int luma = c;
         int blueness = m - 128;
         int redness = y - 128;
-        c = inverse(luma + (fixed(1.40200) * redness + HALF >> 16));
-        m = inverse(luma + (-fixed(0.34414) * blueness + HALF - fixed(0.71414) * redness >> 16));
-        y = inverse(luma + (fixed(1.77200) * blueness + HALF >> 16));
+        c = inverse(luma + ((fixed(1.40200) * redness + HALF) >> 16));
+        m = inverse(luma + ((-fixed(0.34414) * blueness + HALF - fixed(0.71414) * redness) >> 16));
+        y = inverse(luma + ((fixed(1.77200) * blueness + HALF) >> 16));
       }
       rgb[o] = lessInk(c, k);
       rgb[o + 1] = lessInk(m, k);
@@ -49,7 +49,7 @@ final class PrintingInks {
   }
 
   private static byte lessInk(int ink, int black) {
-    return (byte) (black - ((255 - ink) * black >> 8));
+    return (byte) (black - (((255 - ink) * black) >> 8));
   }
 
   /** A factor in 16.16 fixed point; a constant to the compiler. */
