@@ -44,8 +44,7 @@ public class AttentionBenchmark extends OperatorBenchmark {
     double max = Double.NEGATIVE_INFINITY;
     for (int t = 0; t < TOKENS; t++) {
       scores[t] =
-          scale
-              * Reference.dot(qkv, token * row + head, qkv, t * row + channels + head, 1, dim);
+          scale * Reference.dot(qkv, token * row + head, qkv, t * row + channels + head, 1, dim);
       max = Math.max(max, scores[t]);
     }
     double sum = 0;

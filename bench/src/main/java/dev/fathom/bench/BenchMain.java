@@ -2,7 +2,6 @@ package dev.fathom.bench;
 
 import dev.fathom.bindings.CpuContext;
 import dev.fathom.bindings.CpuIsa;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,7 +15,9 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** {@code make bench}: the operators of a network, beside vendors' libraries where there are any. */
+/**
+ * {@code make bench}: the operators of a network, beside vendors' libraries where there are any.
+ */
 @CommandLine.Command(
     name = "bench",
     description = "Times the operators of a network; with --weights also the whole of it.",
@@ -130,7 +131,7 @@ public final class BenchMain implements Callable<Integer> {
         for (String isa : isas) {
           for (Family.Layer layer : layers) {
             for (String library : libraries) {
-              if (library.equals("fathom") || hasPeers(layer)) {
+              if (library.equals("fathom") || layer.family() == Family.LINEAR) {
                 Measurement m = runs.run(layer, model, count, isa, library);
                 progress(m);
                 report.add(m);
@@ -154,11 +155,6 @@ public final class BenchMain implements Callable<Integer> {
       report.write(out.getParent() == null ? RESULTS.resolve(out) : out);
     }
     return 0;
-  }
-
-  /** What the encoder's linear layers do is what a matrix product does; of the head's, one is. */
-  private static boolean hasPeers(Family.Layer layer) {
-    return layer.family() == Family.LINEAR;
   }
 
   private void progress(Measurement m) {
@@ -233,7 +229,10 @@ public final class BenchMain implements Callable<Integer> {
     CpuIsa best = CpuIsa.best();
     require(
         wanted.code() <= best.code(),
-        "--isa: this machine has no " + isa + "; its best is " + best.name().toLowerCase(Locale.ROOT));
+        "--isa: this machine has no "
+            + isa
+            + "; its best is "
+            + best.name().toLowerCase(Locale.ROOT));
   }
 
   private void require(boolean condition, String message) {

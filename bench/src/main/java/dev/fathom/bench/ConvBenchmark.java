@@ -7,6 +7,7 @@ import dev.fathom.nn.op.ConvOps.Conv2dShape;
 import dev.fathom.nn.op.ConvOps.Fusion;
 import dev.fathom.nn.op.ConvOps.Projection;
 import dev.fathom.nn.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Param;
 
 /**
@@ -119,7 +120,7 @@ public class ConvBenchmark extends OperatorBenchmark {
       Operand x,
       int side,
       Fusion fusion,
-      @org.jspecify.annotations.Nullable Operand residual,
+      @Nullable Operand residual,
       String fused) {
     int in = shape.in();
     int out = shape.out();
@@ -135,8 +136,7 @@ public class ConvBenchmark extends OperatorBenchmark {
             : trial.allocate(1, outSide, outSide);
     Reference.Map source =
         fusion.sourceResized() ? Reference.enlarged(x, side, side) : Reference.map(x);
-    Reference.Map read =
-        fusion.reluInput() ? (i, j, c) -> Math.max(source.at(i, j, c), 0) : source;
+    Reference.Map read = fusion.reluInput() ? (i, j, c) -> Math.max(source.at(i, j, c), 0) : source;
     return new Operator(
         "%dx%d, %d to %d, %dx%d%s%s"
             .formatted(
@@ -189,8 +189,7 @@ public class ConvBenchmark extends OperatorBenchmark {
           long step = (long) kernel * kernel;
           long tap = row % kernel * kernel + column % kernel;
           return bias.at(channel)
-              + Reference.dot(
-                  x, from, weight, channel * step + tap, channels * step, channels);
+              + Reference.dot(x, from, weight, channel * step + tap, channels * step, channels);
         });
   }
 }

@@ -2,6 +2,7 @@ package dev.fathom.bench;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.openjdk.jmh.annotations.Param;
 
 /** A family of operators and its benchmark. */
@@ -27,7 +28,7 @@ enum Family {
 
   /** As in filters and tables: {@code patch_embed}. */
   String label() {
-    return name().toLowerCase(java.util.Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT);
   }
 
   /** Its layers, which the benchmark's annotation lists. */
@@ -51,8 +52,8 @@ enum Family {
   /**
    * The layers that filters choose, in the order of the families.
    *
-   * @param filters families ({@code conv}), layers ({@code linear.fc1}) or beginnings of them; empty
-   *     for all
+   * @param filters families ({@code conv}), layers ({@code linear.fc1}) or beginnings of them;
+   *     empty for all
    * @throws IllegalArgumentException naming a filter that chooses nothing, and what there is
    */
   static List<Layer> choose(List<String> filters) {

@@ -81,8 +81,7 @@ public class LinearBenchmark extends OperatorBenchmark {
         element -> {
           long row = element / s.out;
           long out = element % s.out;
-          double sum =
-              bias.at(out) + Reference.dot(x, row * s.in, weight, out * s.in, 1, s.in);
+          double sum = bias.at(out) + Reference.dot(x, row * s.in, weight, out * s.in, 1, s.in);
           if (gelu) {
             return Reference.gelu(sum);
           }
@@ -105,8 +104,6 @@ public class LinearBenchmark extends OperatorBenchmark {
         1e-4,
         () -> product.multiply(s.rows, s.in, s.out, xData, weightData, yData),
         y,
-        element ->
-            Reference.dot(
-                x, element / s.out * s.in, weight, element % s.out, s.out, s.in));
+        element -> Reference.dot(x, element / s.out * s.in, weight, element % s.out, s.out, s.in));
   }
 }

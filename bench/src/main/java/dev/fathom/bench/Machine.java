@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -29,19 +30,22 @@ final class Machine {
     description.put("processor", Native.cpuDescription());
     description.put("cores", Integer.toString(Runtime.getRuntime().availableProcessors()));
     description.put("caches of a core", caches(CACHES));
-    description.put("kernel", System.getProperty("os.name") + " " + System.getProperty("os.version"));
     description.put(
-        "JDK", System.getProperty("java.vendor") + " " + System.getProperty("java.runtime.version"));
+        "kernel", System.getProperty("os.name") + " " + System.getProperty("os.version"));
+    description.put(
+        "JDK",
+        System.getProperty("java.vendor") + " " + System.getProperty("java.runtime.version"));
     description.put("compiler", compiler(NativeLibrary.load().path()));
     description.put("library", "fathom " + NativeLibrary.load().version());
-    description.put("date", LocalDate.now(java.time.ZoneOffset.UTC).toString());
+    description.put("date", LocalDate.now(ZoneOffset.UTC).toString());
     return description;
   }
 
   /** The number of runnable tasks over the last minute; above the cores, others disturb. */
   static String load() {
     try {
-      return Files.readString(Path.of("/proc/loadavg")).split(" ")[0];
+      String averages = Files.readString(Path.of("/proc/loadavg"));
+      return averages.substring(0, averages.indexOf(' '));
     } catch (IOException e) {
       return "unknown";
     }
@@ -65,8 +69,7 @@ final class Machine {
   static String compiler(Path library) {
     try {
       Matcher matcher =
-          COMPILER.matcher(
-              new String(Files.readAllBytes(library), StandardCharsets.ISO_8859_1));
+          COMPILER.matcher(new String(Files.readAllBytes(library), StandardCharsets.ISO_8859_1));
       return matcher.find() ? matcher.group() : "unknown";
     } catch (IOException e) {
       return "unknown";

@@ -4,12 +4,15 @@ import dev.fathom.bindings.CpuIsa;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * A vendor's single-precision matrix product, found at run time. A process loads one of them once:
@@ -21,8 +24,7 @@ interface MatrixProduct {
   List<String> NAMES = List.of("openblas", "onednn");
 
   /** y [rows,out] = x [rows,in] w [in,out]. */
-  void multiply(
-      long rows, long in, long out, MemorySegment x, MemorySegment w, MemorySegment y);
+  void multiply(long rows, long in, long out, MemorySegment x, MemorySegment w, MemorySegment y);
 
   /** Library, version and what it says of itself. */
   String description();
@@ -89,6 +91,8 @@ interface MatrixProduct {
   final class OpenBlas implements MatrixProduct {
     private static final int ROW_MAJOR = 101;
     private static final int NO_TRANSPOSE = 111;
+    // "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ... SkylakeX MAX_THREADS=64"
+    private static final Pattern CONFIG = Pattern.compile("^(\\S+ \\S+).*? (\\S*) MAX_THREADS=");
 
     private final MethodHandle sgemm;
     private final String description;
@@ -145,12 +149,9 @@ interface MatrixProduct {
                 function,
                 FunctionDescriptor.of(
                     ValueLayout.ADDRESS.withTargetLayout(
-                        java.lang.foreign.MemoryLayout.sequenceLayout(
-                            4096, ValueLayout.JAVA_BYTE))));
-        // "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ... SkylakeX MAX_THREADS=64"
-        String[] words = ((MemorySegment) handle.invokeExact()).getString(0).split(" +");
-        String core = words[words.length - 1].startsWith("MAX_") ? words[words.length - 2] : "";
-        return words.length > 1 ? (words[0] + " " + words[1] + " " + core).strip() : words[0];
+                        MemoryLayout.sequenceLayout(4096, ValueLayout.JAVA_BYTE))));
+        Matcher matcher = CONFIG.matcher(((MemorySegment) handle.invokeExact()).getString(0));
+        return matcher.find() ? (matcher.group(1) + " " + matcher.group(2)).strip() : "OpenBLAS";
       } catch (Throwable e) {
         throw failure("openblas_get_config", e);
       }
@@ -239,7 +240,7 @@ interface MatrixProduct {
                 function,
                 FunctionDescriptor.of(
                     ValueLayout.ADDRESS.withTargetLayout(
-                        java.lang.foreign.MemoryLayout.sequenceLayout(3, ValueLayout.JAVA_INT))));
+                        MemoryLayout.sequenceLayout(3, ValueLayout.JAVA_INT))));
         MemorySegment version = (MemorySegment) handle.invokeExact();
         return version.getAtIndex(ValueLayout.JAVA_INT, 0)
             + "."

@@ -112,7 +112,6 @@ final class NetworkBenchmark {
     String title =
         "Network, %d x %d, %d threads"
             .formatted(OperatorBenchmark.SIDE, OperatorBenchmark.SIDE, threads);
-    return new Report.Section(
-        title, table.markdown() + comparison, Map.of("networks", figures));
+    return new Report.Section(title, table.markdown() + comparison, Map.of("networks", figures));
   }
 }

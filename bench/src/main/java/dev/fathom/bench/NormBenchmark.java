@@ -23,7 +23,7 @@ public class NormBenchmark extends OperatorBenchmark {
           default -> throw unknown(layer);
         };
     long channels = config().embedDim();
-    long rows = TOKENS - skip;
+    long rows = (long) TOKENS - skip;
     Operand x = trial.uniform(2, 1, TOKENS, channels);
     Operand weight = trial.uniform(1, channels);
     Operand bias = trial.uniform(0.05, channels);

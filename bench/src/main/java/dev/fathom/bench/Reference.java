@@ -24,7 +24,9 @@ final class Reference {
     return x * (1 + erf(x / Math.sqrt(2))) / 2;
   }
 
-  /** erf by the series 2/sqrt(pi) exp(-x^2) sum 2^n x^(2n+1) / (2n+1)!!, whose terms have one sign. */
+  /**
+   * erf by the series 2/sqrt(pi) exp(-x^2) sum 2^n x^(2n+1) / (2n+1)!!, whose terms have one sign.
+   */
   static double erf(double x) {
     double term = x;
     double sum = x;
@@ -82,8 +84,7 @@ final class Reference {
       for (int j = 0; j < 4; j++) {
         long row = Math.clamp(top + i, 0, height - 1);
         long column = Math.clamp(left + j, 0, width - 1);
-        sum +=
-            cubic(y - (top + i)) * cubic(x - (left + j)) * source.at(row, column, channel);
+        sum += cubic(y - (top + i)) * cubic(x - (left + j)) * source.at(row, column, channel);
       }
     }
     return sum;

@@ -46,7 +46,8 @@ final class Report {
   /** The whole report. */
   String markdown() {
     StringBuilder text = new StringBuilder("# Benchmarks\n\n");
-    machine.forEach((name, value) -> text.append("- ").append(name).append(": ").append(value).append('\n'));
+    machine.forEach(
+        (name, value) -> text.append("- ").append(name).append(": ").append(value).append('\n'));
     notes.forEach(note -> text.append("- ").append(note).append('\n'));
     if (!operators.isEmpty()) {
       text.append("\n## Operators\n\n").append(operatorTable());
@@ -111,7 +112,11 @@ final class Report {
     Map<String, Object> others = new LinkedHashMap<>();
     sections.forEach(section -> others.put(section.title(), section.figures()));
     root.put("sections", others);
-    return JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build().writeValueAsString(root) + "\n";
+    return JsonMapper.builder()
+            .enable(SerializationFeature.INDENT_OUTPUT)
+            .build()
+            .writeValueAsString(root)
+        + "\n";
   }
 
   /** Writes {@code <base>.md} and {@code <base>.json}. */

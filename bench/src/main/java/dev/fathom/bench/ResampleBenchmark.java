@@ -7,7 +7,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.openjdk.jmh.annotations.Param;
 
-/** Resizing: between the head's fusion blocks, of the position table, of the picture, of the depth. */
+/**
+ * Resizing: between the head's fusion blocks, of the position table, of the picture, of the depth.
+ */
 public class ResampleBenchmark extends OperatorBenchmark {
 
   private static final int PICTURE_WIDTH = 1280;
@@ -23,8 +25,10 @@ public class ResampleBenchmark extends OperatorBenchmark {
   @Override
   Operator prepare(Trial trial) {
     return switch (layer) {
-      case "fusion1" -> bilinear(trial, 2 * PATCHES, 2 * PATCHES, 4 * PATCHES, 4 * PATCHES, features());
-      case "fusion3" -> bilinear(trial, (PATCHES + 1) / 2, (PATCHES + 1) / 2, PATCHES, PATCHES, features());
+      case "fusion1" ->
+          bilinear(trial, 2 * PATCHES, 2 * PATCHES, 4 * PATCHES, 4 * PATCHES, features());
+      case "fusion3" ->
+          bilinear(trial, (PATCHES + 1) / 2, (PATCHES + 1) / 2, PATCHES, PATCHES, features());
       case "depth" -> bilinear(trial, SIDE, SIDE, PICTURE_HEIGHT, PICTURE_WIDTH, 1);
       case "position_table" -> positions(trial);
       case "preprocess" -> preprocess(trial);
@@ -80,8 +84,8 @@ public class ResampleBenchmark extends OperatorBenchmark {
               source,
               PATCHES,
               PATCHES,
-              (place / columns + 0.5) * stepY - 0.5,
-              (place % columns + 0.5) * stepX - 0.5,
+              source(place / columns, stepY),
+              source(place % columns, stepX),
               element % channels);
         });
   }
@@ -91,7 +95,7 @@ public class ResampleBenchmark extends OperatorBenchmark {
     MemorySegment pixels = trial.allocate(bytes / 4).data();
     for (int i = 0; i < bytes; i++) {
       // Any bytes will do; these have no period that the picture's rows have.
-      pixels.set(ValueLayout.JAVA_BYTE, i, (byte) (i * 2654435761L >> 13));
+      pixels.set(ValueLayout.JAVA_BYTE, i, (byte) ((i * 2654435761L) >> 13));
     }
     float[] mean = {0.485f, 0.456f, 0.406f};
     float[] std = {0.229f, 0.224f, 0.225f};
@@ -119,10 +123,15 @@ public class ResampleBenchmark extends OperatorBenchmark {
                   picture,
                   PICTURE_HEIGHT,
                   PICTURE_WIDTH,
-                  (place / SIDE + 0.5) * stepY - 0.5,
-                  (place % SIDE + 0.5) * stepX - 0.5,
+                  source(place / SIDE, stepY),
+                  source(place % SIDE, stepX),
                   c);
           return (value / 255 - mean[c]) / std[c];
         });
+  }
+
+  /** Where the centre of an element of the result lies in the source. */
+  private static double source(long element, double step) {
+    return (element + 0.5) * step - 0.5;
   }
 }

@@ -37,7 +37,7 @@ final class Runner {
     String description();
 
     @Override
-    void close() throws Exception;
+    void close();
   }
 
   private Runner() {}
@@ -130,8 +130,8 @@ final class Runner {
     }
 
     /**
-     * The peer gets what it needs and no more: with this project's jars beside it on the class path, ONNX
-     * Runtime 1.29 was seen to crash while it made its threads.
+     * The peer gets what it needs and no more: with this project's jars beside it on the class
+     * path, ONNX Runtime 1.29 was seen to crash while it made its threads.
      */
     private static String classPath(String kind) {
       String all = System.getProperty("java.class.path");

@@ -14,8 +14,8 @@ import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 
 /**
- * From nothing to the first depth map: {@code bin/fathom predict} for one picture, from the start of
- * the process to its exit, in turns with one run of a network that is loaded already.
+ * From nothing to the first depth map: {@code bin/fathom predict} for one picture, from the start
+ * of the process to its exit, in turns with one run of a network that is loaded already.
  */
 final class StartBenchmark {
 
@@ -70,10 +70,7 @@ final class StartBenchmark {
     Path log = folder.resolve("log.txt");
     long begin = System.nanoTime();
     Process process =
-        new ProcessBuilder(command)
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile())
-            .start();
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
     int code = process.waitFor();
     double seconds = (System.nanoTime() - begin) / 1e9;
     if (code != 0) {

@@ -1,8 +1,12 @@
 package dev.fathom.bench;
 
 import java.util.List;
+import java.util.stream.IntStream;
 
-/** Of repeated measurements. Times have a floor and no ceiling, so the least is quoted beside the median. */
+/**
+ * Of repeated measurements. Times have a floor and no ceiling, so the least is quoted beside the
+ * median.
+ */
 record Statistics(double least, double median, double most) {
 
   /**
@@ -20,8 +24,7 @@ record Statistics(double least, double median, double most) {
       throw new IllegalArgumentException("a value is not a number");
     }
     int half = sorted.length / 2;
-    double median =
-        sorted.length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+    double median = sorted.length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
     return new Statistics(sorted[0], median, sorted[sorted.length - 1]);
   }
 
@@ -34,6 +37,6 @@ record Statistics(double least, double median, double most) {
     if (a.size() != b.size()) {
       throw new IllegalArgumentException(a.size() + " values beside " + b.size());
     }
-    return of(java.util.stream.IntStream.range(0, a.size()).mapToObj(i -> a.get(i) / b.get(i)).toList());
+    return of(IntStream.range(0, a.size()).mapToObj(i -> a.get(i) / b.get(i)).toList());
   }
 }

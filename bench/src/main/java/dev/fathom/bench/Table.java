@@ -7,7 +7,9 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/** A Markdown table that is also readable as it stands: columns are as wide as their widest cell. */
+/**
+ * A Markdown table that is also readable as it stands: columns are as wide as their widest cell.
+ */
 final class Table {
 
   private final List<List<String>> rows = new ArrayList<>();

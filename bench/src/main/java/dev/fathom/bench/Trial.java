@@ -16,7 +16,19 @@ import java.util.function.Function;
 final class Trial implements AutoCloseable {
 
   /** Values of a tensor, also where the reference reads them. */
-  record Operand(Tensor tensor, float[] values) {
+  static final class Operand {
+    private final Tensor tensor;
+    private final float[] values;
+
+    private Operand(Tensor tensor, float[] values) {
+      this.tensor = tensor;
+      this.values = values;
+    }
+
+    Tensor tensor() {
+      return tensor;
+    }
+
     double at(long index) {
       return values[Math.toIntExact(index)];
     }
