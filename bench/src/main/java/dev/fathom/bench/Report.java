@@ -87,13 +87,17 @@ final class Report {
         texts.add(
             "%s %s ms, %s; time ratio %s"
                 .formatted(
-                    peer.shape(),
-                    Table.number(peer.best()),
-                    peer.shareText(),
-                    Table.number(own.best() / peer.best())));
+                    peer.shape(), Table.number(peer.best()), peer.shareText(), ratio(own, peer)));
       }
     }
     return String.join("; ", texts);
+  }
+
+  /** Time over the peer's time; each over its own process's peak, as the machine's speed varies. */
+  private static String ratio(Measurement own, Measurement peer) {
+    return own.share() == null || peer.share() == null
+        ? Table.number(own.best() / peer.best())
+        : Table.number(peer.share() / own.share());
   }
 
   private static boolean sameWork(Measurement a, Measurement b) {
