@@ -34,6 +34,14 @@ run: all
 test: check-tools
 	@mvn -B verify
 
+# Operators of ViT-S, then what is asked for: BENCH='--models vits,vitb --threads 1,2 --isa avx2',
+# BENCH=--help. WEIGHTS=<checkpoint> also times the whole network and the start, ONNX=<graph> beside
+# ONNX Runtime.
+bench: all
+	@"$(JAVA_HOME)/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \
+	  -jar bench/target/fathom-bench-[0-9]*.jar $(BENCH) \
+	  $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(ONNX),--onnx "$(ONNX)")
+
 # Whether the generated Java agrees with kernels/include/fathom.h; needs jextract, says so without it.
 bindings:
 	@scripts/generate-bindings --check

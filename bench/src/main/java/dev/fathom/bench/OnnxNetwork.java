@@ -44,7 +44,11 @@ final class OnnxNetwork implements Runner.Network {
   }
 
   @Override
-  public void close() throws OrtException {
-    session.close();
+  public void close() {
+    try {
+      session.close();
+    } catch (OrtException e) {
+      throw new IllegalStateException("ONNX Runtime does not close its session", e);
+    }
   }
 }

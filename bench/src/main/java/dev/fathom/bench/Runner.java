@@ -37,7 +37,7 @@ final class Runner {
     String description();
 
     @Override
-    void close() throws Exception;
+    void close();
   }
 
   private Runner() {}

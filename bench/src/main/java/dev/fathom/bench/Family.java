@@ -1,0 +1,75 @@
+package dev.fathom.bench;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.openjdk.jmh.annotations.Param;
+
+/** A family of operators and its benchmark. */
+enum Family {
+  LINEAR(LinearBenchmark.class),
+  ATTENTION(AttentionBenchmark.class),
+  NORM(NormBenchmark.class),
+  PATCH_EMBED(PatchEmbedBenchmark.class),
+  CONV(ConvBenchmark.class),
+  RESAMPLE(ResampleBenchmark.class),
+  LAUNCH(LaunchBenchmark.class);
+
+  private final Class<? extends OperatorBenchmark> benchmark;
+
+  Family(Class<? extends OperatorBenchmark> benchmark) {
+    this.benchmark = benchmark;
+  }
+
+  /** The JMH class. */
+  Class<? extends OperatorBenchmark> benchmark() {
+    return benchmark;
+  }
+
+  /** As in filters and tables: {@code patch_embed}. */
+  String label() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /** Its layers, which the benchmark's annotation lists. */
+  List<Layer> layers() {
+    try {
+      Param layers = benchmark.getField("layer").getAnnotation(Param.class);
+      return List.of(layers.value()).stream().map(name -> new Layer(this, name)).toList();
+    } catch (NoSuchFieldException e) {
+      throw new IllegalStateException(benchmark + " has no layers", e);
+    }
+  }
+
+  /** A layer of a family. */
+  record Layer(Family family, String name) {
+    @Override
+    public String toString() {
+      return family.label() + "." + name;
+    }
+  }
+
+  /**
+   * The layers that filters choose, in the order of the families.
+   *
+   * @param filters families ({@code conv}), layers ({@code linear.fc1}) or beginnings of them;
+   *     empty for all
+   * @throws IllegalArgumentException naming a filter that chooses nothing, and what there is
+   */
+  static List<Layer> choose(List<String> filters) {
+    List<Layer> all = new ArrayList<>();
+    for (Family family : values()) {
+      all.addAll(family.layers());
+    }
+    for (String filter : filters) {
+      if (all.stream().noneMatch(layer -> layer.toString().startsWith(filter))) {
+        throw new IllegalArgumentException("no operator '" + filter + "'; there are " + all);
+      }
+    }
+    return filters.isEmpty()
+        ? all
+        : all.stream()
+            .filter(layer -> filters.stream().anyMatch(layer.toString()::startsWith))
+            .toList();
+  }
+}
