@@ -13,6 +13,7 @@ import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.NetworkSize;
 import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.model.Release;
+import dev.fathom.nn.tensor.Buffer;
 import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.nn.tensor.Tensor;
 import java.awt.image.BufferedImage;
@@ -21,7 +22,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A Depth Anything network, ready to use:
@@ -51,8 +51,8 @@ public final class DepthModel implements AutoCloseable {
   private final String guessed;
   private final List<String> unusedTensors;
   private final int inputSize;
-  private @Nullable Tensor pixels;
-  private @Nullable Tensor resized;
+  private final Buffer pixels;
+  private final Buffer resized;
   private boolean closed;
 
   private DepthModel(
@@ -67,6 +67,8 @@ public final class DepthModel implements AutoCloseable {
     inputSize = options.inputSize();
     backend = new CpuBackend(options.threads(), options.isa());
     memory = new NativeMemory();
+    pixels = new Buffer(memory);
+    resized = new Buffer(memory);
     try {
       DepthAnything network = new DepthAnything(new Loader(backend, memory, weights), config);
       inference = new Inference(network, backend, memory);
@@ -207,8 +209,7 @@ public final class DepthModel implements AutoCloseable {
   }
 
   private void preprocess(RgbImage image, Tensor input) {
-    pixels = grow(pixels, (image.rgb().length + 3) / 4);
-    MemorySegment segment = pixels.data();
+    MemorySegment segment = pixels.atLeast((image.rgb().length + 3) / 4).data();
     MemorySegment.copy(image.rgb(), 0, segment, ValueLayout.JAVA_BYTE, 0, image.rgb().length);
     backend.resample().preprocess(segment, image.width(), image.height(), MEAN, STD, input);
   }
@@ -223,24 +224,14 @@ public final class DepthModel implements AutoCloseable {
     if (width == size.width() && height == size.height()) {
       return raw(depth, size);
     }
-    resized = grow(resized, Math.multiplyExact(width, height));
-    Tensor target = resized.slice(0, 1, height, width, 1);
+    Tensor target =
+        resized.atLeast(Math.multiplyExact(width, height)).slice(0, 1, height, width, 1);
     // V1's scripts resize with align_corners=False, V2's with True.
     boolean alignCorners = config.release() != Release.V1;
     backend
         .resample()
         .resizeBilinear(depth.view(1, size.height(), size.width(), 1), alignCorners, target);
     return new DepthMap(width, height, kind(), target.toArray());
-  }
-
-  private Tensor grow(@Nullable Tensor tensor, int floats) {
-    if (tensor != null && tensor.size() >= floats) {
-      return tensor;
-    }
-    if (tensor != null) {
-      memory.release(tensor);
-    }
-    return memory.allocate(floats);
   }
 
   private void requireOpen() {

@@ -3,6 +3,7 @@ package dev.fathom.nn.model;
 import dev.fathom.nn.layer.Pass;
 import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.op.ShapesOnly;
+import dev.fathom.nn.tensor.Buffer;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.MemoryPlan;
 import dev.fathom.nn.tensor.NativeMemory;
@@ -13,7 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Runs a network again and again in one block of memory. The first picture of a size makes a plan
@@ -23,9 +23,8 @@ public final class Inference {
 
   private final DepthAnything network;
   private final Backend backend;
-  private final NativeMemory memory;
   private final Map<List<Long>, MemoryPlan> plans = new HashMap<>();
-  private @Nullable Tensor block;
+  private final Buffer block;
 
   /**
    * A runner.
@@ -35,7 +34,7 @@ public final class Inference {
   public Inference(DepthAnything network, Backend backend, NativeMemory memory) {
     this.network = network;
     this.backend = backend;
-    this.memory = memory;
+    block = new Buffer(memory);
   }
 
   /**
@@ -49,7 +48,7 @@ public final class Inference {
   public <R> R run(long[] shape, Consumer<Tensor> fill, Function<Tensor, R> read) {
     MemoryPlan plan =
         plans.computeIfAbsent(Arrays.stream(shape).boxed().toList(), _ -> plan(shape));
-    Memory planned = plan.replay(block(plan.bytes()));
+    Memory planned = plan.replay(block.atLeast((plan.bytes() + 3) / 4));
     Tensor image = planned.allocate(shape);
     fill.accept(image);
     Tensor depth = network.forward(new Pass(backend, planned), image);
@@ -58,7 +57,7 @@ public final class Inference {
 
   /** Bytes of the block that holds all intermediate results. */
   public long bytes() {
-    return block == null ? 0 : 4 * block.size();
+    return block.bytes();
   }
 
   private MemoryPlan plan(long[] shape) {
@@ -66,18 +65,5 @@ public final class Inference {
     Tensor image = recorder.allocate(shape);
     var _ = network.forward(new Pass(new ShapesOnly(), recorder), image);
     return recorder.plan();
-  }
-
-  private Tensor block(long bytes) {
-    Tensor current = block;
-    if (current == null || 4 * current.size() < bytes) {
-      if (current != null) {
-        memory.release(current);
-        block = null;
-      }
-      current = memory.allocate((bytes + 3) / 4);
-      block = current;
-    }
-    return current;
   }
 }
