@@ -2,13 +2,15 @@ package dev.fathom.training;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.HashSet;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * A result in the making: a file beside its target that takes the target's name, atomically, when
@@ -22,12 +24,15 @@ import java.util.concurrent.ConcurrentHashMap;
  * }</pre>
  */
 public final class TemporaryFile implements AutoCloseable {
-  private static final Set<Path> OPEN = ConcurrentHashMap.newKeySet();
+  private static final int LONGEST_EXTENSION = 16;
+  private static final Set<Path> OPEN = new HashSet<>();
+
+  /** Held while a file begins or ends, and by the shutdown hook for good. */
+  private static final ReentrantLock LOCK = new ReentrantLock();
 
   static {
     Runtime.getRuntime()
-        .addShutdownHook(
-            new Thread(() -> OPEN.forEach(TemporaryFile::delete), "fathom-temporary-files"));
+        .addShutdownHook(new Thread(TemporaryFile::deleteAll, "fathom-temporary-files"));
   }
 
   private final Path path;
@@ -45,22 +50,30 @@ public final class TemporaryFile implements AutoCloseable {
    */
   public static TemporaryFile beside(Path target) throws IOException {
     Path absolute = target.toAbsolutePath();
-    String name = absolute.getFileName().toString();
-    // The suffix stays last: writers choose the format by it. A new file, not createTempFile: that
+    String extension = extension(absolute.getFileName().toString());
+    // The extension stays: writers choose the format by it. A new file, not createTempFile: that
     // one is readable by its owner only, and the result should follow the umask.
-    for (long key = System.nanoTime(); ; key++) {
-      Path path = absolute.resolveSibling("." + Long.toHexString(key) + "." + name);
-      OPEN.add(path);
-      try {
-        Files.createFile(path);
-        return new TemporaryFile(path, absolute);
-      } catch (FileAlreadyExistsException e) {
-        OPEN.remove(path);
-      } catch (IOException e) {
-        OPEN.remove(path);
-        throw e;
+    LOCK.lock();
+    try {
+      for (long key = System.nanoTime(); ; key++) {
+        Path path = absolute.resolveSibling(".fathom-" + Long.toHexString(key) + extension);
+        try {
+          Files.createFile(path);
+          OPEN.add(path);
+          return new TemporaryFile(path, absolute);
+        } catch (FileAlreadyExistsException e) {
+          // Another process has that name; the next one.
+        }
       }
+    } finally {
+      LOCK.unlock();
     }
+  }
+
+  /** A short one only: the temporary name must not be too long where the target's is not. */
+  private static String extension(String name) {
+    String extension = name.substring(Math.max(name.lastIndexOf('.'), 0));
+    return extension.startsWith(".") && extension.length() <= LONGEST_EXTENSION ? extension : "";
   }
 
   /** Where to write. */
@@ -75,19 +88,47 @@ public final class TemporaryFile implements AutoCloseable {
    *     #close}
    */
   public void commit() throws IOException {
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
-      channel.force(true);
+    LOCK.lock();
+    try {
+      try (FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
+        channel.force(true);
+      }
+      move();
+      OPEN.remove(path);
+    } finally {
+      LOCK.unlock();
     }
-    Files.move(path, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    OPEN.remove(path);
+  }
+
+  private void move() throws IOException {
+    try {
+      Files.move(path, target, StandardCopyOption.ATOMIC_MOVE);
+    } catch (AtomicMoveNotSupportedException e) {
+      Files.move(path, target, StandardCopyOption.REPLACE_EXISTING);
+    }
   }
 
   /** Deletes the file unless it was committed. */
   @Override
   public void close() {
-    if (OPEN.remove(path)) {
-      delete(path);
+    LOCK.lock();
+    try {
+      if (OPEN.remove(path)) {
+        delete(path);
+      }
+    } finally {
+      LOCK.unlock();
     }
+  }
+
+  /**
+   * Deletes what is being written when the process is interrupted. The lock is kept: a thread that
+   * begins, finishes or gives up a file from now on waits for the end of the process, so that
+   * nothing is left behind and nobody complains of a file that was taken from under it.
+   */
+  private static void deleteAll() {
+    LOCK.lock();
+    OPEN.forEach(TemporaryFile::delete);
   }
 
   private static void delete(Path path) {

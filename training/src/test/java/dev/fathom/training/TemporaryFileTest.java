@@ -2,6 +2,7 @@ package dev.fathom.training;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -53,15 +54,37 @@ final class TemporaryFileTest {
     assertThrows(NoSuchFileException.class, () -> TemporaryFile.beside(nowhere));
   }
 
-  /** Begins a file and waits to be ended. */
+  @Test
+  void longestNameIsPossible() throws IOException {
+    Path target = folder.resolve("n".repeat(251) + ".png");
+    try (TemporaryFile file = TemporaryFile.beside(target)) {
+      file.commit();
+    }
+    assertEquals(List.of(target), files());
+  }
+
+  /** Begins a file, keeps writing others, and waits to be ended. */
   static final class Waiting {
     private Waiting() {}
 
     public static void main(String[] args) throws Exception {
       try (TemporaryFile file = TemporaryFile.beside(Path.of(args[0]))) {
         Files.writeString(file.path(), "half");
+        Path other = Path.of(args[1]);
+        Thread.ofPlatform().daemon().start(() -> writeForever(other));
         System.out.println("ready");
         new CountDownLatch(1).await();
+      }
+    }
+
+    private static void writeForever(Path target) {
+      while (true) {
+        try (TemporaryFile file = TemporaryFile.beside(target)) {
+          Files.write(file.path(), new byte[1 << 20]);
+          file.commit();
+        } catch (IOException e) {
+          System.out.println("complaint: " + e);
+        }
       }
     }
   }
@@ -76,7 +99,8 @@ final class TemporaryFileTest {
                 "-cp",
                 System.getProperty("java.class.path"),
                 Waiting.class.getName(),
-                folder.resolve("depth.png").toString())
+                folder.resolve("depth.png").toString(),
+                folder.resolve("other.png").toString())
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
     try (var lines = process.inputReader()) {
@@ -84,7 +108,10 @@ final class TemporaryFileTest {
       assertFalse(files().isEmpty());
       process.destroy();
       assertEquals(128 + 15, process.waitFor());
+      assertNull(lines.readLine());
     }
-    assertEquals(List.of(), files());
+    assertTrue(
+        files().stream().allMatch(file -> file.endsWith("other.png")),
+        () -> "temporary files left: " + List.of(folder.toFile().list()));
   }
 }

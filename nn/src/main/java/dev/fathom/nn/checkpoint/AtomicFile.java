@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -26,24 +27,27 @@ public final class AtomicFile {
   /**
    * Writes {@code target}, replacing a file of that name.
    *
-   * @throws IOException if it cannot be written; the message names the target
+   * @throws CheckpointException if it cannot be written; the message names the target
    */
   public static void write(Path target, Body body) throws IOException {
     if (Files.exists(target) && !Files.isRegularFile(target)) {
-      throw new IOException(target + ": exists and is not a regular file");
+      throw new CheckpointException(target, "exists and is not a regular file");
     }
     Path absolute = target.toAbsolutePath();
     Path folder = absolute.getParent();
-    Path name = absolute.getFileName();
-    if (folder == null || name == null) {
-      throw new IOException(target + ": is not the name of a file");
+    if (folder == null || absolute.getFileName() == null) {
+      throw new CheckpointException(target, "is not the name of a file");
     }
     if (!Files.isDirectory(folder)) {
-      throw new IOException(target + ": there is no folder " + folder);
+      throw new CheckpointException(target, "there is no folder " + folder);
     }
     long tag = ThreadLocalRandom.current().nextLong();
-    Path temporary = folder.resolve(".%s.%016x.tmp".formatted(name, tag));
+    Path temporary = folder.resolve(".fathom-%016x.tmp".formatted(tag));
     boolean done = false;
+    if (temporary.getFileSystem().equals(FileSystems.getDefault())) {
+      // For the process that is interrupted half-way.
+      temporary.toFile().deleteOnExit();
+    }
     try {
       try (FileChannel out =
           FileChannel.open(
@@ -58,7 +62,7 @@ public final class AtomicFile {
           temporary, absolute, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       done = true;
     } catch (IOException e) {
-      throw new IOException(target + ": cannot be written: " + reason(e, temporary), e);
+      throw new CheckpointException(target, "cannot be written: " + reason(e, temporary), e);
     } finally {
       if (!done) {
         Files.deleteIfExists(temporary);

@@ -1,19 +1,17 @@
 package dev.fathom.training.picture;
 
+import dev.fathom.training.TemporaryFile;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.concurrent.ThreadLocalRandom;
 
 /**
- * Writes a file whole or not at all: to a temporary name in the same folder, then moved into place.
- * A file that was there before stays until then.
+ * Writes a file whole or not at all: to a {@link TemporaryFile} in the same folder, then moved into
+ * place. A file that was there before stays until then.
  */
 public final class AtomicFile {
 
@@ -50,48 +48,26 @@ public final class AtomicFile {
       throw new PictureException(file, "cannot write: is a folder");
     }
     Path parent = file.toAbsolutePath().getParent();
-    String unique = Long.toString(ThreadLocalRandom.current().nextLong(1L << 40), 36);
-    Path temporary = file.resolveSibling(".fathom-" + unique + ".tmp");
-    boolean done = false;
     try {
       if (parent != null) {
         Files.createDirectories(parent);
       }
-      try (OutputStream out = new BufferedOutputStream(opener.open(temporary), BUFFER_BYTES)) {
-        content.writeTo(out);
+      try (TemporaryFile temporary = TemporaryFile.beside(file)) {
+        try (OutputStream out =
+            new BufferedOutputStream(opener.open(temporary.path()), BUFFER_BYTES)) {
+          content.writeTo(out);
+        }
+        temporary.commit();
       }
-      move(temporary, file);
-      done = true;
     } catch (FileAlreadyExistsException e) {
       throw new PictureException(file, "cannot write: " + e.getFile() + " is not a folder", e);
     } catch (IOException e) {
       throw PictureException.of(file, "cannot write", e);
-    } finally {
-      if (!done) {
-        deleteQuietly(temporary);
-      }
     }
   }
 
   private static OutputStream create(Path temporary) throws IOException {
     return Files.newOutputStream(
-        temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-  }
-
-  private static void move(Path from, Path to) throws IOException {
-    try {
-      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
-    } catch (AtomicMoveNotSupportedException e) {
-      Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
-    }
-  }
-
-  /** The first failure is the one to tell of. */
-  private static void deleteQuietly(Path temporary) {
-    try {
-      Files.deleteIfExists(temporary);
-    } catch (IOException e) {
-      // Nothing was written, or the folder is gone: there is nothing more to do.
-    }
+        temporary, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING);
   }
 }
