@@ -197,8 +197,13 @@ final class PartFile implements AutoCloseable {
     Files.deleteIfExists(path);
   }
 
+  /** Keeps what has come; a part that nothing came of goes. */
   @Override
   public void close() throws IOException {
+    boolean empty = file.size() == 0;
     file.close();
+    if (empty) {
+      delete();
+    }
   }
 }

@@ -87,9 +87,6 @@ public final class WeightsCache {
       return new Weights(file, known);
     }
     Path file = Path.of(weights);
-    if (Files.isDirectory(file)) {
-      throw new UserException(weights, "is a folder, not a file of weights");
-    }
     if (Files.exists(file)) {
       return new Weights(file, Optional.empty());
     }
