@@ -83,6 +83,6 @@ public final class Converter {
       return Checkpoint.Format.TORCH_ZIP;
     }
     throw new IllegalArgumentException(
-        target + ": the name must end with .safetensors, .pth, .pt or .bin");
+        "the name must end with .safetensors, .pth, .pt or .bin: " + target);
   }
 }

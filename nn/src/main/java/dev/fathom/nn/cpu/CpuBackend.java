@@ -9,6 +9,7 @@ import dev.fathom.nn.op.LinearOps;
 import dev.fathom.nn.op.NormOps;
 import dev.fathom.nn.op.PatchEmbedOps;
 import dev.fathom.nn.op.ResampleOps;
+import java.util.Locale;
 
 /**
  * Float32 on the processor, with a thread pool of its own. Operators of one backend run one after
@@ -60,7 +61,11 @@ public final class CpuBackend implements Backend, AutoCloseable {
 
   @Override
   public String description() {
-    return "cpu (" + context.isa() + ", " + context.threads() + " threads)";
+    return "cpu ("
+        + context.isa().name().toLowerCase(Locale.ROOT)
+        + ", "
+        + context.threads()
+        + " threads)";
   }
 
   @Override

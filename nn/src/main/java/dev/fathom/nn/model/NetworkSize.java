@@ -33,12 +33,15 @@ public record NetworkSize(int width, int height) {
               + width
               + " x "
               + height
-              + " is too narrow: at input size "
-              + inputSize
-              + " the network would see "
+              + " would become "
               + networkWidth
               + " x "
-              + networkHeight);
+              + networkHeight
+              + " at input size "
+              + inputSize
+              + "; "
+              + MAX_SIDE
+              + " is the most that a side may have");
     }
     return new NetworkSize((int) networkWidth, (int) networkHeight);
   }

@@ -42,6 +42,7 @@ public final class Console {
 
   /** Says in one line what went wrong with one item of several; the others still run. */
   public void error(Throwable problem) {
+    out.flush(); // Where both go to one place, the order is that of what happened.
     line(Errors.describe(problem));
     if (debug) {
       problem.printStackTrace(err);

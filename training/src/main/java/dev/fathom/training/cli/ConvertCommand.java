@@ -60,7 +60,7 @@ final class ConvertCommand extends Command {
               result.bytes() / 1e6));
       return ExitCode.OK;
     } catch (IllegalArgumentException e) {
-      throw new UserException(target.toString(), String.valueOf(e.getMessage()), e);
+      throw new UserException("TARGET", String.valueOf(e.getMessage()), e);
     }
   }
 }

@@ -117,7 +117,8 @@ final class Errors {
     return cause.getClass().getSimpleName() + (message == null ? "" : ": " + oneLine(message));
   }
 
-  private static String reason(FileSystemException exception) {
+  /** Why, without the file. */
+  static String reason(FileSystemException exception) {
     return switch (exception) {
       case NoSuchFileException _ -> "no such file or folder";
       case AccessDeniedException _ -> "permission denied";

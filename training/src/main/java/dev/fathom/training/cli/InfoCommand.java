@@ -102,7 +102,13 @@ final class InfoCommand extends Command {
         parameters += weights.info(name).elements();
       }
       row(out, "File", file + ", " + Files.size(file) + " bytes");
-      row(out, "Format", checkpoint.format() + ", " + weights.scheme() + " names");
+      row(
+          out,
+          "Format",
+          checkpoint.format()
+              + ", "
+              + weights.scheme().name().toLowerCase(Locale.ROOT).replace('_', ' ')
+              + " names");
       row(
           out,
           "Tensors",

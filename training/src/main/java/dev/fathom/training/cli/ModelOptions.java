@@ -18,8 +18,8 @@ final class ModelOptions {
       names = {"-w", "--weights"},
       paramLabel = "FILE",
       description =
-          "A checkpoint (.pth, .pt, .safetensors; published or Hugging Face names), or the name of"
-              + " a downloaded one, such as vits.")
+          "A checkpoint (.pth, .pt, .safetensors; published or Hugging Face names; or a folder with"
+              + " model.safetensors), or the name of a downloaded one, such as vits.")
   private @Nullable String weights;
 
   @Option(
@@ -77,19 +77,23 @@ final class ModelOptions {
 
   /** Options for loading it, checked. */
   DepthModelOptions options(Chosen chosen) {
+    String option = "--input-size";
     try {
       DepthModelOptions options = DepthModelOptions.defaults().withInputSize(inputSize);
+      option = "--threads";
       if (threads != null) {
         options = options.withThreads(threads);
       }
       if (size != null) {
         options = options.withModel(size);
       }
+      option = "--release";
       if (release != null) {
         options = options.withRelease(Release.of(release));
       } else if (chosen.published().isPresent()) {
         options = options.withRelease(chosen.published().get().release());
       }
+      option = "--max-depth";
       if (maxDepth != null) {
         options = options.withMaxDepth(maxDepth);
       } else if (chosen.published().isPresent() && chosen.published().get().maxDepth() > 0) {
@@ -97,7 +101,7 @@ final class ModelOptions {
       }
       return options;
     } catch (IllegalArgumentException e) {
-      throw new UserException("options", String.valueOf(e.getMessage()), e);
+      throw new UserException(option, String.valueOf(e.getMessage()), e);
     }
   }
 

@@ -14,10 +14,13 @@ import dev.fathom.training.picture.PictureFiles;
 import dev.fathom.training.picture.PictureFiles.Picture;
 import dev.fathom.training.picture.PictureReader;
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -101,7 +104,8 @@ final class PredictCommand extends Command {
     ModelOptions.Chosen chosen = model.chosen();
     PictureFiles.Found found = PictureFiles.find(inputs);
     found.problems().forEach(problem -> console.error(UserException.of(problem)));
-    if (found.pictures().isEmpty()) {
+    List<Picture> pictures = withoutResults(found.pictures(), console);
+    if (pictures.isEmpty()) {
       return ExitCode.USER;
     }
     prepare(out);
@@ -109,7 +113,7 @@ final class PredictCommand extends Command {
     // The first pictures are decoded while the network loads.
     try (PicturePipeline<Picture, RgbImage> pipeline =
             new PicturePipeline<>(
-                console, found.pictures(), picture -> PictureReader.read(picture.file()));
+                console, pictures, picture -> PictureReader.read(picture.file()));
         DepthModel network = model.load(chosen, console)) {
       DepthOptions options =
           DepthOptions.DEFAULT
@@ -180,10 +184,40 @@ final class PredictCommand extends Command {
 
   /** Makes the output folder and tries to write in it, before anything is computed. */
   private static void prepare(Path folder) throws IOException {
-    Files.createDirectories(folder);
-    try (TemporaryFile probe = TemporaryFile.beside(folder.resolve("probe"))) {
-      Files.size(probe.path());
+    try {
+      Files.createDirectories(folder);
+      try (TemporaryFile probe = TemporaryFile.beside(folder.resolve("probe"))) {
+        Files.size(probe.path());
+      }
+    } catch (FileAlreadyExistsException e) {
+      throw new UserException(folder.toString(), "is not a folder", e);
+    } catch (FileSystemException e) {
+      throw new UserException(folder.toString(), "cannot write there: " + Errors.reason(e), e);
     }
+  }
+
+  /**
+   * The pictures that are not what an earlier run made of others of them, where the output folder
+   * is among the inputs.
+   */
+  private List<Picture> withoutResults(List<Picture> pictures, Console console) {
+    Set<Path> results = new HashSet<>();
+    for (Picture picture : pictures) {
+      for (DepthFormat format : DepthFormat.values()) {
+        results.add(identity(picture.output(out, format.suffix())));
+      }
+    }
+    List<Picture> kept =
+        pictures.stream().filter(picture -> !results.contains(identity(picture.file()))).toList();
+    int left = pictures.size() - kept.size();
+    if (left > 0) {
+      console.note(left + " of the pictures are results of an earlier run and are left out");
+    }
+    return kept;
+  }
+
+  private static Path identity(Path file) {
+    return file.toAbsolutePath().normalize();
   }
 
   private DepthMap estimate(DepthModel network, Picture picture, RgbImage image) {

@@ -103,6 +103,45 @@ class PredictCommandTest {
   }
 
   @Test
+  void resultsOfAnEarlierRunAreNoPictures() throws IOException {
+    Path mixed = Files.createDirectory(folder.resolve("mixed"));
+    Files.copy(shared.resolve("street.png"), mixed.resolve("a.png"));
+    Files.copy(shared.resolve("street.png"), mixed.resolve("b_depth.png"));
+    assertEquals(0, predict(mixed, mixed.toString(), "--side-by-side").code());
+    List<String> first = files(mixed);
+    assertTrue(first.contains("b_depth_depth.png"), "a picture in its own right: " + first);
+    Run again = predict(mixed, mixed.toString(), "--side-by-side");
+    assertEquals(0, again.code(), again.err());
+    assertTrue(again.err().contains("4 of the pictures are results"), again.err());
+    assertEquals(first, files(mixed));
+  }
+
+  @Test
+  void takesAFolderAsHuggingFaceLaysItOut() throws IOException {
+    Path weights = Files.createDirectory(folder.resolve("weights"));
+    String street = shared.resolve("street.png").toString();
+    String out = folder.resolve("out").toString();
+    String[] arguments = {
+      "predict", street, "--weights", weights.toString(), "--out", out, "--input-size", "56"
+    };
+    Run empty = fathom(arguments);
+    assertEquals(2, empty.code());
+    assertTrue(empty.err().contains("the folder has no model.safetensors"), empty.err());
+    Files.copy(Path.of(weights()), weights.resolve("model.safetensors"));
+    Run run = fathom(arguments);
+    assertEquals(0, run.code(), run.err());
+  }
+
+  @Test
+  void aTargetThatCannotBeWrittenIsTheUsers() {
+    Path nowhere = folder.resolve("none/tiny.pth");
+    Run run = fathom("convert", weights(), nowhere.toString());
+    assertEquals(2, run.code());
+    assertEquals(
+        "fathom: %s: there is no folder %s\n".formatted(nowhere, nowhere.getParent()), run.err());
+  }
+
+  @Test
   void saysWhatToDoWithoutWeights() {
     Run run = fathom("predict", "x.png", "--out", folder.toString());
     assertEquals(2, run.code());
@@ -150,7 +189,7 @@ class PredictCommandTest {
     Run run = predict(file, shared.resolve("street.png").toString());
     assertEquals(2, run.code());
     assertEquals(1, run.err().lines().count(), run.err());
-    assertTrue(run.err().contains(file.toString()), run.err());
+    assertEquals("fathom: " + file + ": is not a folder", run.err().strip());
   }
 
   @Test
@@ -179,6 +218,10 @@ class PredictCommandTest {
     Run again = fathom("convert", weights(), torch.toString());
     assertEquals(2, again.code());
     assertTrue(again.err().contains("--force"), again.err());
+    Run unknown = fathom("convert", weights(), "tiny.txt");
+    assertEquals(
+        "fathom: TARGET: the name must end with .safetensors, .pth, .pt or .bin: tiny.txt",
+        unknown.err().strip());
   }
 
   @Test
