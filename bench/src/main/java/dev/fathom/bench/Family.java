@@ -43,6 +43,12 @@ enum Family {
 
   /** A layer of a family. */
   record Layer(Family family, String name) {
+    /** Whether it is the layer that a filter names, or else begins as the filter does. */
+    private boolean matches(String filter, List<Layer> all) {
+      boolean exact = all.stream().anyMatch(layer -> layer.toString().equals(filter));
+      return exact ? toString().equals(filter) : toString().startsWith(filter);
+    }
+
     @Override
     public String toString() {
       return family.label() + "." + name;
@@ -69,7 +75,7 @@ enum Family {
     return filters.isEmpty()
         ? all
         : all.stream()
-            .filter(layer -> filters.stream().anyMatch(layer.toString()::startsWith))
+            .filter(layer -> filters.stream().anyMatch(filter -> layer.matches(filter, all)))
             .toList();
   }
 }

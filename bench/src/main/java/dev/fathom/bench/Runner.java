@@ -130,8 +130,8 @@ final class Runner {
     }
 
     /**
-     * The peer gets what it needs and no more: with this project's jars beside it on the class
-     * path, ONNX Runtime 1.29 was seen to crash while it made its threads.
+     * The peer gets what it needs and no more, so that its memory is its own. (ONNX Runtime 1.29
+     * was also seen to crash while it created a session, more often with a long class path.)
      */
     private static String classPath(String kind) {
       String all = System.getProperty("java.class.path");

@@ -28,6 +28,8 @@ class OperatorsTest {
     assertEquals(
         "[linear.fc1, attention.attention]",
         Family.choose(List.of("attention", "linear.fc1")).toString());
+    assertEquals("[linear.proj]", Family.choose(List.of("linear.proj")).toString());
+    assertEquals(2, Family.choose(List.of("linear.pr")).size());
     assertThrows(
         IllegalArgumentException.class, () -> Family.choose(List.of("linear", "linear.fc3")));
   }

@@ -79,13 +79,17 @@ final class LibraryCache {
     this.user = user;
   }
 
-  /** The library with this content, under this name. */
-  Placed place(byte[] content, String name) throws Rejection {
+  /**
+   * The library with this content, under this name.
+   *
+   * @param hash the content's SHA-256 in hexadecimal
+   */
+  Placed place(byte[] content, String hash, String name) throws Rejection {
     String configured = property.apply("fathom.cache");
     if (configured != null && !configured.isEmpty()) {
       Path root = Path.of(configured).toAbsolutePath();
       try {
-        return new Placed(install(root, content, name), false);
+        return new Placed(install(root, content, hash, name), false);
       } catch (IOException e) {
         throw new Rejection(
             "the cache folder " + root + " (fathom.cache) cannot be used: " + describe(e),
@@ -96,7 +100,7 @@ final class LibraryCache {
     String trouble = "there is no home folder";
     if (root != null) {
       try {
-        return new Placed(install(root, content, name), false);
+        return new Placed(install(root, content, hash, name), false);
       } catch (IOException e) {
         trouble = "the cache folder " + root + " cannot be used: " + describe(e);
       }
@@ -123,11 +127,12 @@ final class LibraryCache {
     return null;
   }
 
-  private Path install(Path root, byte[] content, String name) throws IOException, Rejection {
+  private Path install(Path root, byte[] content, String hash, String name)
+      throws IOException, Rejection {
     Files.createDirectories(root, PRIVATE);
     Path trusted = root.toRealPath();
     refuseIfShared(trusted);
-    Path folder = trusted.resolve(sha256(content));
+    Path folder = trusted.resolve(hash);
     try {
       Files.createDirectory(folder, PRIVATE);
     } catch (FileAlreadyExistsException e) {

@@ -17,12 +17,14 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.net.URL;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
 import java.util.function.Function;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** Looks for the library in the places that {@link NativeLibrary} lists, and opens it. */
@@ -30,6 +32,7 @@ final class LibraryLoader {
 
   private static final System.Logger LOG = System.getLogger("dev.fathom.bindings");
   private static final Linker LINKER = Linker.nativeLinker();
+  private static final Pattern HASH = Pattern.compile("[0-9a-f]{64}");
 
   /**
    * What the search depends on.
@@ -175,9 +178,10 @@ final class LibraryLoader {
       if (resource == null) {
         throw notOnClassPath(platform);
       }
+      byte[] content = read(resource);
       LibraryCache.Placed placed =
           new LibraryCache(environment.property(), environment.variable(), effectiveUser())
-              .place(read(resource), libraryFile);
+              .place(content, hash(content), libraryFile);
       try {
         return open(placed.file(), Source.CLASS_PATH, resource.toString(), arena);
       } finally {
@@ -209,6 +213,21 @@ final class LibraryLoader {
             + "-"
             + platform.name()
             + ".jar to the class path, or start with -Dfathom.library=<file>");
+  }
+
+  /**
+   * The content's SHA-256: as the build left it beside the library, since computing it takes a JVM
+   * that has just started as long as everything else here together.
+   */
+  private String hash(byte[] content) throws Rejection {
+    URL resource = environment.resource().apply(environment.platform().resource() + ".sha256");
+    if (resource != null) {
+      String hash = new String(read(resource), StandardCharsets.US_ASCII).strip();
+      if (HASH.matcher(hash).matches()) {
+        return hash;
+      }
+    }
+    return LibraryCache.sha256(content);
   }
 
   private static byte[] read(URL resource) throws Rejection {

@@ -51,7 +51,7 @@ class LibraryCacheTest {
   }
 
   private Path place() throws Rejection {
-    LibraryCache.Placed placed = cache().place(content, NAME);
+    LibraryCache.Placed placed = cache().place(content, LibraryCache.sha256(content), NAME);
     assertFalse(placed.temporary());
     return placed.file();
   }
@@ -191,8 +191,8 @@ class LibraryCacheTest {
     Path file = Files.writeString(folder.resolve("file"), "");
     for (String home : List.of(file.toString(), "?")) {
       properties.put("user.home", home);
-      LibraryCache.Placed first = cache().place(content, NAME);
-      LibraryCache.Placed second = cache().place(content, NAME);
+      LibraryCache.Placed first = cache().place(content, LibraryCache.sha256(content), NAME);
+      LibraryCache.Placed second = cache().place(content, LibraryCache.sha256(content), NAME);
       assertTrue(first.temporary());
       assertEquals("rwx------", mode(first.file().getParent()));
       assertArrayEquals(content, Files.readAllBytes(first.file()));

@@ -72,6 +72,7 @@ public final class Fathom implements Callable<Integer> {
 
   /** Runs the command line and ends the process with its {@link ExitCode}. */
   public static void main(String[] args) {
+    Prelude.start(args);
     int code =
         run(
             new PrintWriter(System.out, false, StandardCharsets.UTF_8),
