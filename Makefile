@@ -15,7 +15,7 @@ all: check-tools
 # up: where it cannot be made, everything works without.
 aot:
 	@bin/fathom smoke --quiet --tiny --out training/target/aot && \
-	  FATHOM_AOT_RECORD=1 bin/fathom predict --quiet training/target/aot/street.png --input-size 126 \
+	  FATHOM_AOT_RECORD=1 bin/fathom predict --quiet training/target/aot/street.png \
 	  --weights training/target/aot/random_tiny.safetensors --out training/target/aot \
 	  >training/target/aot/record.log 2>&1 || echo "no ahead-of-time cache: see training/target/aot/record.log"
 

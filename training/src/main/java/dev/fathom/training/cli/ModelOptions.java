@@ -110,9 +110,11 @@ final class ModelOptions {
    *
    * @throws UserException if the file is damaged, is not such a network, or contradicts the options
    */
-  DepthModel load(Chosen chosen, Console console) throws IOException {
+  DepthModel load(Chosen chosen, Console console) throws IOException, InterruptedException {
     try {
-      DepthModel model = DepthModel.load(chosen.file(), options(chosen));
+      DepthModelOptions options = options(chosen);
+      DepthModel early = Prelude.take(chosen.file(), options);
+      DepthModel model = early != null ? early : DepthModel.load(chosen.file(), options);
       console.note(
           model.config().name()
               + " "

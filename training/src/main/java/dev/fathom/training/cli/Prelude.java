@@ -1,64 +1,88 @@
 package dev.fathom.training.cli;
 
-import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.DepthModel;
 import dev.fathom.nn.DepthModelOptions;
-import dev.fathom.nn.RgbImage;
-import dev.fathom.nn.model.ModelConfig;
-import dev.fathom.nn.model.RandomWeights;
-import dev.fathom.nn.model.Release;
-import java.util.List;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Gets the JVM ready for a network while the command line is still being parsed: on a second thread
- * it builds and runs a very small one, which loads the native library and links every function that
- * a real one needs. That takes as long as parsing does, and saves about as much of the first depth
- * map's time.
+ * Loads the network on a second thread while the command line is still being parsed, which takes a
+ * JVM that has just started about as long. Only for plain arguments: a file of weights and no
+ * option that changes how it is loaded. Where the guess turns out wrong, or loading fails, the
+ * command loads the network itself and reports what is wrong.
  */
 final class Prelude {
 
-  /** The smallest network of the published architecture that the kernels take. */
-  static final ModelConfig TINY =
-      new ModelConfig(
-          "tiny",
-          64,
-          4,
-          1,
-          false,
-          List.of(0, 1, 2, 3),
-          16,
-          List.of(16, 16, 16, 16),
-          Release.V1,
-          0,
-          14,
-          37);
+  /** Options that make the default ones a wrong guess. */
+  private static final Set<String> NOT_PLAIN =
+      Set.of("--model", "--release", "--max-depth", "--input-size", "--threads", "-t");
 
-  private Prelude() {}
+  private static volatile @Nullable Prelude started;
+
+  private final Path file;
+  private final DepthModelOptions options = DepthModelOptions.defaults();
+  private final FutureTask<DepthModel> model;
+
+  private Prelude(Path file) {
+    this.file = file;
+    model = new FutureTask<>(() -> DepthModel.load(file, options));
+  }
 
   /**
-   * Begins, if the arguments ask for a command that runs a network and there is a second processor.
+   * Begins, if the arguments ask for a command that runs a network and name its weights plainly.
    */
   static void start(String... args) {
-    if (args.length > 1
-        && args[0].equals("predict")
-        && Runtime.getRuntime().availableProcessors() > 1) {
-      Thread.ofPlatform().daemon().name("fathom-prelude").start(Prelude::play);
+    Path file = plainWeights(args);
+    if (file != null && Runtime.getRuntime().availableProcessors() > 1) {
+      Prelude prelude = new Prelude(file);
+      Thread.ofPlatform().daemon().name("fathom-prelude").start(prelude.model);
+      started = prelude;
     }
   }
 
-  private static void play() {
-    ModelConfig small =
-        new ModelConfig(
-            "tiny", 16, 4, 1, false, TINY.taps(), 16, TINY.outChannels(), Release.V1, 0, 14, 2);
-    DepthModelOptions options = DepthModelOptions.defaults().withThreads(1).withInputSize(14);
-    try (DepthModel model = DepthModel.of(small, new RandomWeights(1), options)) {
-      DepthMap depth = model.estimate(new RgbImage(16, 14, new byte[3 * 16 * 14]));
-      if (depth.width() != 16) {
-        throw new IllegalStateException("a depth map of another size");
+  private static @Nullable Path plainWeights(String... args) {
+    if (args.length == 0 || !args[0].equals("predict")) {
+      return null;
+    }
+    Path file = null;
+    for (int i = 1; i < args.length; i++) {
+      int equals = args[i].indexOf('=');
+      String name = equals < 0 ? args[i] : args[i].substring(0, equals);
+      if (NOT_PLAIN.contains(name)) {
+        return null;
       }
-    } catch (RuntimeException | LinkageError e) {
-      // Whatever is wrong meets the command itself again, which reports it.
-      System.getLogger(Prelude.class.getName()).log(System.Logger.Level.DEBUG, "prelude", e);
+      if ((name.equals("--weights") || name.equals("-w")) && equals < 0 && i + 1 < args.length) {
+        file = Path.of(args[i + 1]);
+      }
+    }
+    return file != null && Files.isRegularFile(file) ? file : null;
+  }
+
+  /**
+   * The network, if it was loaded from this file with these options; the caller closes it. A
+   * network that was loaded in vain is closed.
+   */
+  static @Nullable DepthModel take(Path file, DepthModelOptions options)
+      throws InterruptedException {
+    Prelude prelude = started;
+    started = null;
+    if (prelude == null) {
+      return null;
+    }
+    try {
+      DepthModel loaded = prelude.model.get();
+      if (prelude.file.equals(file) && prelude.options.equals(options)) {
+        return loaded;
+      }
+      loaded.close();
+      return null;
+    } catch (ExecutionException e) {
+      // The command meets it again.
+      return null;
     }
   }
 }

@@ -33,6 +33,22 @@ import picocli.CommandLine.Option;
     description = "Writes a drawn picture and random weights: something to try predict on.",
     hidden = true)
 final class SmokeCommand extends Command {
+  /** A very small network of the published architecture. */
+  private static final ModelConfig TINY =
+      new ModelConfig(
+          "tiny",
+          64,
+          4,
+          1,
+          false,
+          List.of(0, 1, 2, 3),
+          16,
+          List.of(16, 16, 16, 16),
+          Release.V1,
+          0,
+          14,
+          37);
+
   private static final int WIDTH = 640;
   private static final int HEIGHT = 426;
 
@@ -51,7 +67,7 @@ final class SmokeCommand extends Command {
     Path picture = out.resolve("street.png");
     ImageIO.write(draw(), "png", picture.toFile());
     Path weights = out.resolve(tiny ? "random_tiny.safetensors" : "random_vits14.safetensors");
-    writeRandomWeights(weights, tiny ? Prelude.TINY : ModelConfig.published("vits", Release.V1, 0));
+    writeRandomWeights(weights, tiny ? TINY : ModelConfig.published("vits", Release.V1, 0));
     console.note(
         "wrote "
             + picture
