@@ -143,25 +143,42 @@ class GoldenForwardTest {
     requireClose(name + ".depth", predict(name, isa, threads, 1, 70, 98), false);
   }
 
+  /** One set of packed weights serves every number of threads. */
   @ParameterizedTest
-  @MethodSource("largeNetworks")
-  void publishedLargeNetworksMatch(String name) {
-    requireClose(name + ".depth", predict(name, CpuIsa.AUTO, 2, 1, 70, 98), false);
+  @MethodSource("otherNetworks")
+  void otherNetworksMatchOnAnyNumberOfThreads(
+      String name, CpuIsa isa, int batch, int height, int width) {
+    float[] image = Golden.input(name + ".input", batch, height, width);
+    try (CpuBackend packing = new CpuBackend(2, isa);
+        NativeMemory memory = new NativeMemory()) {
+      DepthAnything network =
+          new DepthAnything(new Loader(packing, memory, Golden.weights()), config(name));
+      for (int threads : new int[] {1, 2, 5}) {
+        try (CpuBackend backend = new CpuBackend(threads, isa);
+            NativeMemory working = new NativeMemory()) {
+          float[] depth =
+              new Inference(network, backend, working)
+                  .run(
+                      new long[] {batch, height, width, 3},
+                      tensor -> tensor.set(image),
+                      Tensor::toArray);
+          requireClose(name + ".depth", depth, false);
+        }
+      }
+    }
   }
 
-  static Stream<String> largeNetworks() {
-    return Stream.of("v1.vitb", "v1.vitl", "v2.vitb", "v2.vitl");
-  }
-
-  @Test
-  void squareBatchMatches() {
-    requireClose(
-        "v1.vits.square.depth", predict("v1.vits.square", CpuIsa.AUTO, 2, 2, 126, 126), false);
-  }
-
-  @Test
-  void publishedInputSizeMatches() {
-    requireClose("v1.vits.518.depth", predict("v1.vits.518", CpuIsa.AUTO, 2, 1, 518, 518), false);
+  static Stream<Arguments> otherNetworks() {
+    return Stream.of(CpuIsa.values())
+        .filter(isa -> isa != CpuIsa.AUTO && isa.code() <= CpuIsa.best().code())
+        .flatMap(isa ->
+            Stream.of(
+                Arguments.of("v1.vitb", isa, 1, 70, 98),
+                Arguments.of("v1.vitl", isa, 1, 70, 98),
+                Arguments.of("v2.vitb", isa, 1, 70, 98),
+                Arguments.of("v2.vitl", isa, 1, 70, 98),
+                Arguments.of("v1.vits.square", isa, 2, 126, 126),
+                Arguments.of("v1.vits.518", isa, 1, 518, 518)));
   }
 
   @Test
@@ -193,14 +210,17 @@ class GoldenForwardTest {
     }
   }
 
-  private static float[] predict(
-      String name, CpuIsa isa, int threads, int batch, int height, int width) {
+  private static ModelConfig config(String name) {
     List<String> parts = List.of(name.split("\\.", -1));
     boolean metric = name.contains("metric");
     Release release =
         metric ? Release.V2_METRIC : parts.get(0).equals("v1") ? Release.V1 : Release.V2;
-    String size = metric ? parts.get(2) : parts.get(1);
-    ModelConfig config = ModelConfig.published(size, release, 20);
+    return ModelConfig.published(metric ? parts.get(2) : parts.get(1), release, 20);
+  }
+
+  private static float[] predict(
+      String name, CpuIsa isa, int threads, int batch, int height, int width) {
+    ModelConfig config = config(name);
     try (CpuBackend backend = new CpuBackend(threads, isa);
         NativeMemory memory = new NativeMemory()) {
       DepthAnything network =
