@@ -6,7 +6,8 @@
  * is given. Sizes and strides count elements, never bytes. Pointers need the alignment of a float.
  *
  * Every function that can fail returns a fathom_status; fathom_last_error() then has a text that
- * names the operator and the sizes. Nothing here exits, aborts or prints.
+ * names the operator and the sizes. A size (*_packed_size) is -1 for bad arguments, with that text too.
+ * Nothing here exits, aborts or prints.
  *
  * Results are identical from run to run and for any number of threads; they differ in rounding
  * between instruction sets.
@@ -143,7 +144,10 @@ FATHOM_API fathom_status fathom_swiglu(fathom_context* context, const fathom_swi
 
 /* ---- attention ---- */
 
-/* out = softmax(scale * q k^T) v per head. The score matrix is never stored. */
+/*
+ * out = softmax(scale * q k^T) v per head. The score matrix is never stored. out and log_sum_exp must not
+ * overlap qkv or each other.
+ */
 typedef struct {
   int64_t batch, tokens, heads, head_dim;
   const float* qkv;      /* [B,T,3,heads,D] */
