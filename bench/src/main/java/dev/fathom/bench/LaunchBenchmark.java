@@ -56,7 +56,7 @@ public class LaunchBenchmark extends OperatorBenchmark {
         Operator.Unit.CALL,
         1,
         1e-6,
-        () -> ops.layerNorm(x.tensor(), 0, weight.tensor(), bias.tensor(), 1e-6f, y),
+        () -> ops.layerNorm(x.tensor(), 0, weight.tensor(), bias.tensor(), 1e-6f, y, null, null),
         y,
         bias::at);
   }

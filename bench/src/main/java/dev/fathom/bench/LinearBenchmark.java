@@ -76,7 +76,8 @@ public class LinearBenchmark extends OperatorBenchmark {
                 gelu ? Activation.GELU : Activation.NONE,
                 residual ? gamma.tensor() : null,
                 residual ? y.tensor() : null,
-                y.tensor()),
+                y.tensor(),
+                null),
         y.tensor(),
         element -> {
           long row = element / s.out;

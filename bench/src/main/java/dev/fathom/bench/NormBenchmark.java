@@ -34,7 +34,7 @@ public class NormBenchmark extends OperatorBenchmark {
         Operator.Unit.BYTE,
         4.0 * 2 * rows * channels,
         1e-5,
-        () -> ops.layerNorm(x.tensor(), skip, weight.tensor(), bias.tensor(), EPS, y),
+        () -> ops.layerNorm(x.tensor(), skip, weight.tensor(), bias.tensor(), EPS, y, null, null),
         y,
         element -> {
           long row = element / channels + skip;

@@ -29,4 +29,10 @@ final class CpuAttention extends CpuFamily implements AttentionOps {
     fathom_attention_args.log_sum_exp(args, address(logSumExp));
     Native.check(FathomNative.fathom_attention(context.handle(), args));
   }
+
+  @Override
+  public void attentionBackward(
+      Tensor qkv, int heads, float scale, Tensor y, Tensor logSumExp, Tensor dy, Tensor dqkv) {
+    throw new UnsupportedOperationException("not built yet");
+  }
 }

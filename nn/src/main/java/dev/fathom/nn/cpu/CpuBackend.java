@@ -3,12 +3,16 @@ package dev.fathom.nn.cpu;
 import dev.fathom.bindings.CpuContext;
 import dev.fathom.bindings.CpuIsa;
 import dev.fathom.nn.op.AttentionOps;
+import dev.fathom.nn.op.AugmentOps;
 import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.op.ConvOps;
 import dev.fathom.nn.op.LinearOps;
+import dev.fathom.nn.op.LossOps;
 import dev.fathom.nn.op.NormOps;
+import dev.fathom.nn.op.OptimOps;
 import dev.fathom.nn.op.PatchEmbedOps;
 import dev.fathom.nn.op.ResampleOps;
+import dev.fathom.nn.op.VectorOps;
 import java.util.Locale;
 
 /**
@@ -24,6 +28,10 @@ public final class CpuBackend implements Backend, AutoCloseable {
   private final CpuPatchEmbed patchEmbed;
   private final CpuConv conv;
   private final CpuResample resample;
+  private final CpuLoss loss;
+  private final CpuAugment augment;
+  private final CpuOptim optim;
+  private final CpuVector vector;
 
   /** A backend on all processors with the best instruction set. */
   public CpuBackend() {
@@ -52,6 +60,10 @@ public final class CpuBackend implements Backend, AutoCloseable {
     patchEmbed = new CpuPatchEmbed(context);
     conv = new CpuConv(context);
     resample = new CpuResample(context);
+    loss = new CpuLoss(context);
+    augment = new CpuAugment(context);
+    optim = new CpuOptim(context);
+    vector = new CpuVector(context);
   }
 
   /** The native context: threads, instruction set, scratch memory. */
@@ -96,6 +108,26 @@ public final class CpuBackend implements Backend, AutoCloseable {
   @Override
   public ResampleOps resample() {
     return resample;
+  }
+
+  @Override
+  public LossOps loss() {
+    return loss;
+  }
+
+  @Override
+  public AugmentOps augment() {
+    return augment;
+  }
+
+  @Override
+  public OptimOps optim() {
+    return optim;
+  }
+
+  @Override
+  public VectorOps vector() {
+    return vector;
   }
 
   /** Stops the threads and frees the scratch memory; waits for an operator that is running. */

@@ -115,4 +115,51 @@ final class CpuConv extends CpuFamily implements ConvOps {
     fathom_conv_transpose2d_args.y(args, y.data());
     Native.check(FathomNative.fathom_conv_transpose2d(context.handle(), args));
   }
+
+  @Override
+  public void conv2dBackward(
+      Conv2dShape shape,
+      Tensor x,
+      long height,
+      long width,
+      Tensor weight,
+      boolean reluInput,
+      boolean sourceResized,
+      @Nullable Tensor activated,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
+    throw new UnsupportedOperationException("not built yet");
+  }
+
+  @Override
+  public void convTranspose2dBackward(
+      int kernel,
+      Tensor x,
+      Tensor weight,
+      Tensor dy,
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
+    throw new UnsupportedOperationException("not built yet");
+  }
+
+  @Override
+  public void project(Tensor x, Projection projection, Tensor y) {
+    throw new UnsupportedOperationException("not built yet");
+  }
+
+  @Override
+  public void projectBackward(
+      Tensor x,
+      Projection projection,
+      Tensor y,
+      Tensor dy,
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
+    throw new UnsupportedOperationException("not built yet");
+  }
 }

@@ -38,7 +38,8 @@ final class CpuLinear extends CpuFamily implements LinearOps {
       Activation activation,
       @Nullable Tensor scale,
       @Nullable Tensor residual,
-      Tensor y) {
+      Tensor y,
+      @Nullable Tensor preActivation) {
     long in = x.extent(-1);
     MemorySegment args = Native.arguments(fathom_linear_args.layout());
     fathom_linear_args.rows(args, x.size() / in);
@@ -64,5 +65,27 @@ final class CpuLinear extends CpuFamily implements LinearOps {
     fathom_swiglu_args.x(args, x.data());
     fathom_swiglu_args.y(args, y.data());
     Native.check(FathomNative.fathom_swiglu(context.handle(), args));
+  }
+
+  @Override
+  public void linearBackward(
+      @Nullable Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      Activation activation,
+      @Nullable Tensor preActivation,
+      @Nullable Tensor scale,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias,
+      @Nullable Tensor dScale) {
+    throw new UnsupportedOperationException("not built yet");
+  }
+
+  @Override
+  public void swigluBackward(Tensor x, Tensor dy, Tensor dx) {
+    throw new UnsupportedOperationException("not built yet");
   }
 }

@@ -7,6 +7,7 @@ import dev.fathom.bindings.generated.fathom_layer_norm_args;
 import dev.fathom.nn.op.NormOps;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /** kernels/cpu/norm.c. */
 final class CpuNorm extends CpuFamily implements NormOps {
@@ -16,7 +17,15 @@ final class CpuNorm extends CpuFamily implements NormOps {
   }
 
   @Override
-  public void layerNorm(Tensor x, int skip, Tensor weight, Tensor bias, float eps, Tensor y) {
+  public void layerNorm(
+      Tensor x,
+      int skip,
+      Tensor weight,
+      Tensor bias,
+      float eps,
+      Tensor y,
+      @Nullable Tensor mean,
+      @Nullable Tensor rstd) {
     long channels = x.extent(2);
     MemorySegment args = Native.arguments(fathom_layer_norm_args.layout());
     fathom_layer_norm_args.batch(args, x.extent(0));
@@ -28,6 +37,23 @@ final class CpuNorm extends CpuFamily implements NormOps {
     fathom_layer_norm_args.bias(args, bias.data());
     fathom_layer_norm_args.eps(args, eps);
     fathom_layer_norm_args.y(args, y.data());
+    fathom_layer_norm_args.mean(args, address(mean));
+    fathom_layer_norm_args.rstd(args, address(rstd));
     Native.check(FathomNative.fathom_layer_norm(context.handle(), args));
+  }
+
+  @Override
+  public void layerNormBackward(
+      Tensor x,
+      int skip,
+      Tensor weight,
+      Tensor mean,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
+    throw new UnsupportedOperationException("not built yet");
   }
 }

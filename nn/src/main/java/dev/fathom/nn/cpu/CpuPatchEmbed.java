@@ -8,6 +8,7 @@ import dev.fathom.nn.op.PatchEmbedOps;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /** kernels/cpu/patch_embed.c. */
 final class CpuPatchEmbed extends CpuFamily implements PatchEmbedOps {
@@ -51,5 +52,17 @@ final class CpuPatchEmbed extends CpuFamily implements PatchEmbedOps {
     fathom_patch_embed_args.position(args, position.data());
     fathom_patch_embed_args.tokens(args, tokens.data());
     Native.check(FathomNative.fathom_patch_embed(context.handle(), args));
+  }
+
+  @Override
+  public void patchEmbedBackward(
+      Tensor image,
+      int patch,
+      Tensor dTokens,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias,
+      @Nullable Tensor dCls,
+      @Nullable Tensor dPosition) {
+    throw new UnsupportedOperationException("not built yet");
   }
 }

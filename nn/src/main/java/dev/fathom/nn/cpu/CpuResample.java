@@ -71,4 +71,15 @@ final class CpuResample extends CpuFamily implements ResampleOps {
     fathom_preprocess_args.y(args, y.data());
     Native.check(FathomNative.fathom_preprocess(context.handle(), args));
   }
+
+  @Override
+  public void resizeBilinearBackward(
+      Tensor dy, boolean alignCorners, Tensor dx, boolean accumulate) {
+    throw new UnsupportedOperationException("not built yet");
+  }
+
+  @Override
+  public void resizeBicubicBackward(Tensor dy, double stepY, double stepX, Tensor dx) {
+    throw new UnsupportedOperationException("not built yet");
+  }
 }

@@ -39,7 +39,7 @@ public final class LayerNorm {
     Shapes.requireRank(name, x, 3, "[B,T," + channels + "]");
     Shapes.requireChannels(name, x, channels);
     Tensor y = pass.allocate(x.extent(0), x.extent(1) - skip, channels);
-    pass.backend().norm().layerNorm(x, skip, weight, bias, eps, y);
+    pass.backend().norm().layerNorm(x, skip, weight, bias, eps, y, null, null);
     return y;
   }
 }

@@ -46,7 +46,7 @@ public final class Linear {
   public Tensor forward(Pass pass, Tensor x, Activation activation) {
     Shapes.requireChannels(name, x, in);
     Tensor y = pass.allocate(Shapes.withChannels(x, out));
-    pass.backend().linear().linear(x, weight, bias, activation, null, null, y);
+    pass.backend().linear().linear(x, weight, bias, activation, null, null, y, null);
     return y;
   }
 
@@ -61,7 +61,9 @@ public final class Linear {
   public Tensor forwardResidual(Pass pass, Tensor x, Tensor gamma, Tensor residual) {
     Shapes.requireChannels(name, x, in);
     Shapes.requireShape(name, "the residual", residual, Shapes.withChannels(x, out));
-    pass.backend().linear().linear(x, weight, bias, Activation.NONE, gamma, residual, residual);
+    pass.backend()
+        .linear()
+        .linear(x, weight, bias, Activation.NONE, gamma, residual, residual, null);
     return residual;
   }
 }

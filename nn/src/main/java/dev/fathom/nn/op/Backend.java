@@ -23,4 +23,16 @@ public interface Backend {
 
   /** Resizing. */
   ResampleOps resample();
+
+  /** Losses. */
+  LossOps loss();
+
+  /** Distortion of training pictures. */
+  AugmentOps augment();
+
+  /** Optimisers. */
+  OptimOps optim();
+
+  /** Whole tensors taken as vectors. */
+  VectorOps vector();
 }

@@ -82,4 +82,84 @@ public interface ConvOps {
    * @param y [B,kH,kW,out]
    */
   void convTranspose2d(int kernel, Tensor x, Tensor packed, @Nullable Tensor bias, Tensor y);
+
+  /**
+   * Backward of {@link #conv2d} without projection: through the activation, the convolution, the
+   * resizing as it is read and the ReLU on the input. The gradient of a residual is dy itself.
+   *
+   * @param x [B,H,W,in], or the smaller map if it is resized as it is read
+   * @param height H of the map that is convolved
+   * @param width W of the map that is convolved
+   * @param weight [out,in,k,k], as in the checkpoints (not packed)
+   * @param reluInput as in the forward pass
+   * @param sourceResized as in the forward pass
+   * @param activated the forward result [B,OH,OW,out] if the activation was RELU (there are no
+   *     residuals then), null if it was NONE
+   * @param dy [B,OH,OW,out]
+   * @param dx of x's shape; null if nobody wants it
+   * @param accumulate whether to add to dx rather than overwrite it
+   * @param dWeight [out,in,k,k], added to; null if nobody wants it
+   * @param dBias [out], added to; null if nobody wants it
+   */
+  void conv2dBackward(
+      Conv2dShape shape,
+      Tensor x,
+      long height,
+      long width,
+      Tensor weight,
+      boolean reluInput,
+      boolean sourceResized,
+      @Nullable Tensor activated,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias);
+
+  /**
+   * Backward of {@link #convTranspose2d}.
+   *
+   * @param x [B,H,W,in]
+   * @param weight [in,out,k,k], as in the checkpoints (not packed)
+   * @param dy [B,kH,kW,out]
+   * @param dx [B,H,W,in], overwritten; null if nobody wants it
+   * @param dWeight [in,out,k,k], added to; null if nobody wants it
+   * @param dBias [out], added to; null if nobody wants it
+   */
+  void convTranspose2dBackward(
+      int kernel,
+      Tensor x,
+      Tensor weight,
+      Tensor dy,
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias);
+
+  /**
+   * The projection on its own, where what it reads must be kept: y = scale * activation(sum_c
+   * weight[c] * x[...,c] + bias[0]).
+   *
+   * @param x [B,H,W,C]
+   * @param y [B,H,W]
+   */
+  void project(Tensor x, Projection projection, Tensor y);
+
+  /**
+   * Backward of {@link #project}.
+   *
+   * @param x [B,H,W,C], as in the forward pass
+   * @param y [B,H,W], the forward result
+   * @param dy [B,H,W]
+   * @param dx [B,H,W,C], overwritten; null if nobody wants it
+   * @param dWeight [C], added to; null if nobody wants it
+   * @param dBias [1], added to; null if nobody wants it
+   */
+  void projectBackward(
+      Tensor x,
+      Projection projection,
+      Tensor y,
+      Tensor dy,
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias);
 }

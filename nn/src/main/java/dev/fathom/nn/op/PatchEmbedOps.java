@@ -2,6 +2,7 @@ package dev.fathom.nn.op;
 
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /** The first layer of the encoder. */
 public interface PatchEmbedOps {
@@ -27,4 +28,23 @@ public interface PatchEmbedOps {
       Tensor cls,
       Tensor position,
       Tensor tokens);
+
+  /**
+   * Backward of {@link #patchEmbed}; pictures get no gradient.
+   *
+   * @param image [B,H,W,3], as in the forward pass
+   * @param dTokens [B,1 + H/P*W/P,C]
+   * @param dWeight [C,3,P,P], added to; null if nobody wants it
+   * @param dBias [C], added to; null if nobody wants it
+   * @param dCls [C], added to; null if nobody wants it
+   * @param dPosition [1 + H/P*W/P,C], added to; null if nobody wants it
+   */
+  void patchEmbedBackward(
+      Tensor image,
+      int patch,
+      Tensor dTokens,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias,
+      @Nullable Tensor dCls,
+      @Nullable Tensor dPosition);
 }

@@ -18,6 +18,12 @@ public interface ResampleOps {
    */
   void resizeBicubic(Tensor x, double stepY, double stepX, Tensor y);
 
+  /** Backward of {@link #resizeBilinear}. dy [B,OH,OW,C]; dx [B,H,W,C], overwritten or added to. */
+  void resizeBilinearBackward(Tensor dy, boolean alignCorners, Tensor dx, boolean accumulate);
+
+  /** Backward of {@link #resizeBicubic}. dy [B,OH,OW,C]; dx [B,H,W,C], added to. */
+  void resizeBicubicBackward(Tensor dy, double stepY, double stepX, Tensor dx);
+
   /**
    * A picture to the network's input: (bicubic(pixels) / 255 - mean) / std.
    *

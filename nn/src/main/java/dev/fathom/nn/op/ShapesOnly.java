@@ -3,11 +3,22 @@ package dev.fathom.nn.op;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** A backend that computes nothing: a network run on it tells which tensors it needs, and when. */
 public final class ShapesOnly
-    implements Backend, LinearOps, AttentionOps, NormOps, PatchEmbedOps, ConvOps, ResampleOps {
+    implements Backend,
+        LinearOps,
+        AttentionOps,
+        NormOps,
+        PatchEmbedOps,
+        ConvOps,
+        ResampleOps,
+        LossOps,
+        AugmentOps,
+        OptimOps,
+        VectorOps {
 
   @Override
   public String description() {
@@ -45,6 +56,26 @@ public final class ShapesOnly
   }
 
   @Override
+  public LossOps loss() {
+    return this;
+  }
+
+  @Override
+  public AugmentOps augment() {
+    return this;
+  }
+
+  @Override
+  public OptimOps optim() {
+    return this;
+  }
+
+  @Override
+  public VectorOps vector() {
+    return this;
+  }
+
+  @Override
   public Tensor packLinear(Tensor weight, Memory memory) {
     return weight;
   }
@@ -57,7 +88,8 @@ public final class ShapesOnly
       Activation activation,
       @Nullable Tensor scale,
       @Nullable Tensor residual,
-      Tensor y) {}
+      Tensor y,
+      @Nullable Tensor preActivation) {}
 
   @Override
   public void swiglu(Tensor x, Tensor y) {}
@@ -66,7 +98,15 @@ public final class ShapesOnly
   public void attention(Tensor qkv, int heads, float scale, Tensor y, @Nullable Tensor logSumExp) {}
 
   @Override
-  public void layerNorm(Tensor x, int skip, Tensor weight, Tensor bias, float eps, Tensor y) {}
+  public void layerNorm(
+      Tensor x,
+      int skip,
+      Tensor weight,
+      Tensor bias,
+      float eps,
+      Tensor y,
+      @Nullable Tensor mean,
+      @Nullable Tensor rstd) {}
 
   @Override
   public Tensor packPatchEmbed(Tensor weight, Memory memory) {
@@ -120,4 +160,185 @@ public final class ShapesOnly
   @Override
   public void preprocess(
       MemorySegment pixels, int width, int height, float[] mean, float[] std, Tensor y) {}
+
+  @Override
+  public void linearBackward(
+      @Nullable Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      Activation activation,
+      @Nullable Tensor preActivation,
+      @Nullable Tensor scale,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias,
+      @Nullable Tensor dScale) {}
+
+  @Override
+  public void swigluBackward(Tensor x, Tensor dy, Tensor dx) {}
+
+  @Override
+  public void attentionBackward(
+      Tensor qkv, int heads, float scale, Tensor y, Tensor logSumExp, Tensor dy, Tensor dqkv) {}
+
+  @Override
+  public void layerNormBackward(
+      Tensor x,
+      int skip,
+      Tensor weight,
+      Tensor mean,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {}
+
+  @Override
+  public void patchEmbedBackward(
+      Tensor image,
+      int patch,
+      Tensor dTokens,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias,
+      @Nullable Tensor dCls,
+      @Nullable Tensor dPosition) {}
+
+  @Override
+  public void conv2dBackward(
+      Conv2dShape shape,
+      Tensor x,
+      long height,
+      long width,
+      Tensor weight,
+      boolean reluInput,
+      boolean sourceResized,
+      @Nullable Tensor activated,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {}
+
+  @Override
+  public void convTranspose2dBackward(
+      int kernel,
+      Tensor x,
+      Tensor weight,
+      Tensor dy,
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {}
+
+  @Override
+  public void project(Tensor x, Projection projection, Tensor y) {}
+
+  @Override
+  public void projectBackward(
+      Tensor x,
+      Projection projection,
+      Tensor y,
+      Tensor dy,
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {}
+
+  @Override
+  public void resizeBilinearBackward(
+      Tensor dy, boolean alignCorners, Tensor dx, boolean accumulate) {}
+
+  @Override
+  public void resizeBicubicBackward(Tensor dy, double stepY, double stepX, Tensor dx) {}
+
+  @Override
+  public double scaleShiftInvariant(
+      Tensor prediction,
+      Tensor target,
+      @Nullable Tensor mask,
+      double trim,
+      double factor,
+      @Nullable Tensor dPrediction) {
+    return 0;
+  }
+
+  @Override
+  public double cutMix(
+      Tensor prediction,
+      Tensor inside,
+      Tensor outside,
+      List<Box> boxes,
+      double factor,
+      @Nullable Tensor dPrediction) {
+    return 0;
+  }
+
+  @Override
+  public double gradientMatching(
+      Tensor prediction,
+      Tensor target,
+      @Nullable Tensor mask,
+      double factor,
+      @Nullable Tensor dPrediction) {
+    return 0;
+  }
+
+  @Override
+  public Alignment alignment(
+      Tensor student, Tensor frozen, double margin, double factor, @Nullable Tensor dStudent) {
+    return new Alignment(0, 0);
+  }
+
+  @Override
+  public double siLog(
+      Tensor prediction,
+      Tensor target,
+      @Nullable Tensor mask,
+      double beta,
+      double factor,
+      @Nullable Tensor dPrediction) {
+    return 0;
+  }
+
+  @Override
+  public void readPicture(MemorySegment pixels, int width, int height, Crop crop, Tensor y) {}
+
+  @Override
+  public void readMap(Tensor x, Crop crop, Tensor y) {}
+
+  @Override
+  public void distort(
+      Tensor x,
+      List<Distortion> distortions,
+      @Nullable List<Integer> partners,
+      @Nullable List<LossOps.Box> boxes,
+      float[] mean,
+      float[] std,
+      Tensor y) {}
+
+  @Override
+  public void adamW(
+      Tensor value,
+      Tensor gradient,
+      Tensor m,
+      Tensor v,
+      long step,
+      double rate,
+      double beta1,
+      double beta2,
+      double eps,
+      double weightDecay,
+      double gradientScale) {}
+
+  @Override
+  public void fill(Tensor x, float value) {}
+
+  @Override
+  public void axpby(float a, Tensor x, float b, Tensor y) {}
+
+  @Override
+  public double sumOfSquares(Tensor x) {
+    return 0;
+  }
 }

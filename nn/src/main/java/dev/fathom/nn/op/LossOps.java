@@ -1,0 +1,113 @@
+package dev.fathom.nn.op;
+
+import dev.fathom.nn.tensor.Tensor;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The losses of Depth Anything and of metric fine-tuning. Each gives its value, and writes its
+ * gradient times {@code factor} if asked for it. A mask is 0 where a pixel does not count; without
+ * one, every pixel does.
+ */
+public interface LossOps {
+
+  /**
+   * A rectangle of one picture of a batch: rows [top,bottom), columns [left,right). Empty where the
+   * picture is not mixed.
+   */
+  record Box(int top, int left, int bottom, int right) {}
+
+  /**
+   * Scale-shift-invariant loss: each picture's prediction and target are normalised over its valid
+   * pixels, (d - t) / s with t the (lower) median and s the mean absolute deviation from it; the
+   * loss is the mean absolute difference. A picture without valid pixels, or whose s is 0, adds
+   * nothing and has no gradient.
+   *
+   * @param prediction [B,H,W]
+   * @param target [B,H,W]
+   * @param mask [B,H,W]
+   * @param trim the share of each picture's pixels with the largest residuals that is left out: 0
+   *     in Depth Anything, 0.1 in V2
+   * @param factor multiplies the gradient
+   * @param dPrediction [B,H,W], overwritten; null if nobody wants it
+   */
+  double scaleShiftInvariant(
+      Tensor prediction,
+      Tensor target,
+      @Nullable Tensor mask,
+      double trim,
+      double factor,
+      @Nullable Tensor dPrediction);
+
+  /**
+   * The pair of losses of pictures mixed by CutMix: inside the box against the teacher's map of the
+   * picture pasted, outside against that of the picture pasted on; each region is normalised on its
+   * own and weighted by its area.
+   *
+   * @param prediction [B,H,W]
+   * @param inside [B,H,W], the target inside the boxes
+   * @param outside [B,H,W], the target elsewhere
+   * @param boxes one for each picture
+   */
+  double cutMix(
+      Tensor prediction,
+      Tensor inside,
+      Tensor outside,
+      List<Box> boxes,
+      double factor,
+      @Nullable Tensor dPrediction);
+
+  /**
+   * Gradient matching at the strides 1, 2, 4, 8 on normalised maps (V2; Li and Snavely,
+   * "MegaDepth", 2018).
+   *
+   * @param prediction [B,H,W]
+   * @param target [B,H,W]
+   * @param mask [B,H,W]
+   * @param dPrediction [B,H,W], overwritten; null if nobody wants it
+   */
+  double gradientMatching(
+      Tensor prediction,
+      Tensor target,
+      @Nullable Tensor mask,
+      double factor,
+      @Nullable Tensor dPrediction);
+
+  /**
+   * What {@link #alignment} gives.
+   *
+   * @param loss the mean of 1 - cosine over the tokens kept; 0 if none is
+   * @param kept how many tokens are
+   */
+  record Alignment(double loss, long kept) {}
+
+  /**
+   * Feature alignment: 1 - cosine between each token of the student and the frozen encoder. Tokens
+   * whose cosine is at least the margin are left out.
+   *
+   * @param student [B,T,C]
+   * @param frozen [B,T,C]
+   * @param margin alpha; 0.85 in Depth Anything
+   * @param dStudent [B,T,C], overwritten; null if nobody wants it
+   */
+  Alignment alignment(
+      Tensor student, Tensor frozen, double margin, double factor, @Nullable Tensor dStudent);
+
+  /**
+   * Scale-invariant log loss in ZoeDepth's form: 10 sqrt(var(g) + beta mean(g)^2), g =
+   * log(prediction + 1e-7) - log(target + 1e-7), unbiased variance over the batch's valid pixels.
+   *
+   * @param prediction [B,H,W], positive
+   * @param target [B,H,W], positive where valid
+   * @param mask [B,H,W]
+   * @param beta 0.15 in ZoeDepth
+   * @param dPrediction [B,H,W], overwritten; null if nobody wants it
+   */
+  double siLog(
+      Tensor prediction,
+      Tensor target,
+      @Nullable Tensor mask,
+      double beta,
+      double factor,
+      @Nullable Tensor dPrediction);
+}

@@ -1,0 +1,19 @@
+package dev.fathom.nn.op;
+
+import dev.fathom.nn.tensor.Tensor;
+
+/** Whole tensors taken as vectors; shapes do not matter, sizes do. */
+public interface VectorOps {
+
+  /** x = value. */
+  void fill(Tensor x, float value);
+
+  /** y = a x + b y. With b = 0, y may be undefined before. */
+  void axpby(float a, Tensor x, float b, Tensor y);
+
+  /**
+   * The sum of squares, summed in float64 in an order that does not depend on the number of
+   * threads; NaN or infinity if an element is.
+   */
+  double sumOfSquares(Tensor x);
+}
