@@ -1,6 +1,9 @@
 package dev.fathom.nn.layer;
 
+import dev.fathom.nn.autograd.Parameter;
+import dev.fathom.nn.autograd.Tape;
 import dev.fathom.nn.op.Activation;
+import dev.fathom.nn.op.AttentionOps;
 import dev.fathom.nn.tensor.Tensor;
 
 /** Multi-head self-attention with its two projections. */
@@ -34,11 +37,31 @@ public final class Attention {
    * @param gamma LayerScale's [C]
    * @param residual [B,T,C]; gives its memory to the result
    */
-  public Tensor forwardResidual(Pass pass, Tensor x, Tensor gamma, Tensor residual) {
+  public Tensor forwardResidual(Pass pass, Tensor x, Parameter gamma, Tensor residual) {
     Tensor projected = qkv.forward(pass, x, Activation.NONE);
     Tensor mixed = pass.allocate(x.shape());
     pass.release(x);
-    pass.backend().attention().attention(projected, heads, scale, mixed, null);
+    Tape tape = pass.tape();
+    boolean taped = tape != null && tape.tracks(projected);
+    Tensor logSumExp = taped ? pass.allocate(mixed.extent(0), heads, mixed.extent(1)) : null;
+    AttentionOps ops = pass.backend().attention();
+    ops.attention(projected, heads, scale, mixed, logSumExp);
+    if (tape != null && logSumExp != null) {
+      tape.record(
+          mixed,
+          dy -> {
+            // The projection has this one reader, so there is nothing to add to.
+            Tensor dqkv = tape.slot(projected).tensor();
+            if (dqkv != null) {
+              ops.attentionBackward(
+                  projected, heads, scale, mixed, logSumExp, dy.view(mixed.shape()), dqkv);
+            }
+          },
+          projected,
+          mixed,
+          logSumExp);
+      pass.release(logSumExp);
+    }
     pass.release(projected);
     Tensor y = proj.forwardResidual(pass, mixed, gamma, residual);
     pass.release(mixed);

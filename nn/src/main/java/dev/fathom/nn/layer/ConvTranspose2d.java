@@ -1,5 +1,8 @@
 package dev.fathom.nn.layer;
 
+import dev.fathom.nn.autograd.Parameter;
+import dev.fathom.nn.autograd.Tape;
+import dev.fathom.nn.op.ConvOps;
 import dev.fathom.nn.tensor.Tensor;
 
 /** A transposed convolution whose stride is its kernel. */
@@ -9,10 +12,11 @@ public final class ConvTranspose2d {
   private final int in;
   private final int out;
   private final int kernel;
-  private final Tensor weight;
-  private final Tensor bias;
+  private final Parameter weight;
+  private final Parameter bias;
 
-  private ConvTranspose2d(String name, int in, int out, int kernel, Tensor weight, Tensor bias) {
+  private ConvTranspose2d(
+      String name, int in, int out, int kernel, Parameter weight, Parameter bias) {
     this.name = name;
     this.in = in;
     this.out = out;
@@ -42,7 +46,25 @@ public final class ConvTranspose2d {
     Shapes.requireRank(name, x, 4, "[B,H,W," + in + "]");
     Shapes.requireChannels(name, x, in);
     Tensor y = pass.allocate(x.extent(0), kernel * x.extent(1), kernel * x.extent(2), out);
-    pass.backend().conv().convTranspose2d(kernel, x, weight, bias, y);
+    ConvOps ops = pass.backend().conv();
+    ops.convTranspose2d(kernel, x, weight.packed(), bias.packed(), y);
+    Tape tape = pass.tape();
+    if (tape != null && (tape.tracks(x) || weight.trainable() || bias.trainable())) {
+      long[] shape = y.shape();
+      tape.record(
+          y,
+          dy ->
+              ops.convTranspose2dBackward(
+                  kernel,
+                  x,
+                  weight.value(),
+                  dy.view(shape),
+                  // The map has this one reader, so there is nothing to add to.
+                  tape.slot(x).tensor(),
+                  weight.gradient(),
+                  bias.gradient()),
+          x);
+    }
     return y;
   }
 }

@@ -1,5 +1,8 @@
 package dev.fathom.nn.layer;
 
+import dev.fathom.nn.autograd.Parameter;
+import dev.fathom.nn.autograd.Tape;
+import dev.fathom.nn.op.NormOps;
 import dev.fathom.nn.tensor.Tensor;
 
 /** Layer normalisation over the channels of tokens [B,T,C]. */
@@ -8,10 +11,10 @@ public final class LayerNorm {
   private final String name;
   private final long channels;
   private final float eps;
-  private final Tensor weight;
-  private final Tensor bias;
+  private final Parameter weight;
+  private final Parameter bias;
 
-  private LayerNorm(String name, long channels, float eps, Tensor weight, Tensor bias) {
+  private LayerNorm(String name, long channels, float eps, Parameter weight, Parameter bias) {
     this.name = name;
     this.channels = channels;
     this.eps = eps;
@@ -39,7 +42,36 @@ public final class LayerNorm {
     Shapes.requireRank(name, x, 3, "[B,T," + channels + "]");
     Shapes.requireChannels(name, x, channels);
     Tensor y = pass.allocate(x.extent(0), x.extent(1) - skip, channels);
-    pass.backend().norm().layerNorm(x, skip, weight, bias, eps, y, null, null);
+    Tape tape = pass.tape();
+    boolean taped = tape != null && (tape.tracks(x) || weight.trainable() || bias.trainable());
+    Tensor mean = taped ? pass.allocate(y.extent(0), y.extent(1)) : null;
+    Tensor rstd = taped ? pass.allocate(y.extent(0), y.extent(1)) : null;
+    NormOps ops = pass.backend().norm();
+    ops.layerNorm(x, skip, weight.packed(), bias.packed(), eps, y, mean, rstd);
+    if (tape != null && mean != null && rstd != null) {
+      long[] shape = y.shape();
+      tape.record(
+          y,
+          dy -> {
+            Tape.Slot dx = tape.slot(x);
+            ops.layerNormBackward(
+                x,
+                skip,
+                weight.value(),
+                mean,
+                rstd,
+                dy.view(shape),
+                dx.tensor(),
+                dx.accumulate(),
+                weight.gradient(),
+                bias.gradient());
+          },
+          x,
+          mean,
+          rstd);
+      pass.release(mean);
+      pass.release(rstd);
+    }
     return y;
   }
 }

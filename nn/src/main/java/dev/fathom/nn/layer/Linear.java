@@ -1,6 +1,9 @@
 package dev.fathom.nn.layer;
 
+import dev.fathom.nn.autograd.Parameter;
+import dev.fathom.nn.autograd.Tape;
 import dev.fathom.nn.op.Activation;
+import dev.fathom.nn.op.LinearOps;
 import dev.fathom.nn.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -10,10 +13,10 @@ public final class Linear {
   private final String name;
   private final long in;
   private final long out;
-  private final Tensor weight;
-  private final @Nullable Tensor bias;
+  private final Parameter weight;
+  private final Parameter bias;
 
-  private Linear(String name, long in, long out, Tensor weight, @Nullable Tensor bias) {
+  private Linear(String name, long in, long out, Parameter weight, Parameter bias) {
     this.name = name;
     this.in = in;
     this.out = out;
@@ -46,7 +49,35 @@ public final class Linear {
   public Tensor forward(Pass pass, Tensor x, Activation activation) {
     Shapes.requireChannels(name, x, in);
     Tensor y = pass.allocate(Shapes.withChannels(x, out));
-    pass.backend().linear().linear(x, weight, bias, activation, null, null, y, null);
+    Tape tape = tapeFor(pass, x);
+    Tensor pre = tape == null || activation == Activation.NONE ? null : pass.allocate(y.shape());
+    LinearOps ops = pass.backend().linear();
+    ops.linear(x, weight.packed(), bias.packed(), activation, null, null, y, pre);
+    if (tape != null) {
+      tape.record(
+          y,
+          dy -> {
+            Tape.Slot dx = tape.slot(x);
+            ops.linearBackward(
+                x,
+                matrix(weight),
+                bias.value(),
+                activation,
+                pre,
+                null,
+                dy.view(y(x)),
+                dx.tensor(),
+                dx.accumulate(),
+                weight.gradient(out, in),
+                bias.gradient(),
+                null);
+          },
+          x,
+          pre);
+      if (pre != null) {
+        pass.release(pre);
+      }
+    }
     return y;
   }
 
@@ -58,12 +89,55 @@ public final class Linear {
    * @param residual [...,out]; gives its memory to the result
    * @return [...,out]
    */
-  public Tensor forwardResidual(Pass pass, Tensor x, Tensor gamma, Tensor residual) {
+  public Tensor forwardResidual(Pass pass, Tensor x, Parameter gamma, Tensor residual) {
     Shapes.requireChannels(name, x, in);
     Shapes.requireShape(name, "the residual", residual, Shapes.withChannels(x, out));
-    pass.backend()
-        .linear()
-        .linear(x, weight, bias, Activation.NONE, gamma, residual, residual, null);
-    return residual;
+    Tensor y = pass.inPlace() ? residual : pass.allocate(residual.shape());
+    LinearOps ops = pass.backend().linear();
+    ops.linear(
+        x, weight.packed(), bias.packed(), Activation.NONE, gamma.packed(), residual, y, null);
+    Tape tape = pass.tape();
+    if (tape != null && (gamma.trainable() || tape.tracks(residual) || tapeFor(pass, x) != null)) {
+      tape.record(
+          y,
+          dy -> {
+            Tape.Slot dx = tape.slot(x);
+            ops.linearBackward(
+                x,
+                matrix(weight),
+                bias.value(),
+                Activation.NONE,
+                null,
+                gamma.value(),
+                dy.view(y(x)),
+                dx.tensor(),
+                dx.accumulate(),
+                weight.gradient(out, in),
+                bias.gradient(),
+                gamma.gradient());
+            tape.pass(dy, residual);
+          },
+          x);
+    }
+    if (y != residual) {
+      pass.release(residual);
+    }
+    return y;
+  }
+
+  /** The tape, if a step back through this layer is wanted. */
+  private @Nullable Tape tapeFor(Pass pass, Tensor x) {
+    Tape tape = pass.tape();
+    boolean wanted = tape != null && (tape.tracks(x) || weight.trainable() || bias.trainable());
+    return wanted ? tape : null;
+  }
+
+  /** A 1x1 convolution's weight as a matrix. */
+  private Tensor matrix(Parameter parameter) {
+    return parameter.value().view(out, in);
+  }
+
+  private long[] y(Tensor x) {
+    return Shapes.withChannels(x, out);
   }
 }

@@ -1,6 +1,9 @@
 package dev.fathom.nn.layer;
 
+import dev.fathom.nn.autograd.Parameter;
+import dev.fathom.nn.autograd.Tape;
 import dev.fathom.nn.op.Activation;
+import dev.fathom.nn.op.LinearOps;
 import dev.fathom.nn.tensor.Tensor;
 
 /** The feed-forward half of a block: fc2(GELU(fc1 x)), or SwiGLU in the giant. */
@@ -47,17 +50,37 @@ public final class Mlp {
    * @param gamma LayerScale's [C]
    * @param residual [B,T,C]; gives its memory to the result
    */
-  public Tensor forwardResidual(Pass pass, Tensor x, Tensor gamma, Tensor residual) {
+  public Tensor forwardResidual(Pass pass, Tensor x, Parameter gamma, Tensor residual) {
     Tensor hidden = first.forward(pass, x, swiglu ? Activation.NONE : Activation.GELU);
     pass.release(x);
     if (swiglu) {
-      Tensor gated = pass.allocate(Shapes.withChannels(hidden, hidden.extent(-1) / 2));
-      pass.backend().linear().swiglu(hidden, gated);
+      Tensor gated = swiglu(pass, hidden);
       pass.release(hidden);
       hidden = gated;
     }
     Tensor y = second.forwardResidual(pass, hidden, gamma, residual);
     pass.release(hidden);
+    return y;
+  }
+
+  private static Tensor swiglu(Pass pass, Tensor x) {
+    Tensor y = pass.allocate(Shapes.withChannels(x, x.extent(-1) / 2));
+    LinearOps ops = pass.backend().linear();
+    ops.swiglu(x, y);
+    Tape tape = pass.tape();
+    if (tape != null && tape.tracks(x)) {
+      long[] shape = y.shape();
+      tape.record(
+          y,
+          dy -> {
+            // The hidden units have this one reader, so there is nothing to add to.
+            Tensor dx = tape.slot(x).tensor();
+            if (dx != null) {
+              ops.swigluBackward(x, dy.view(shape), dx);
+            }
+          },
+          x);
+    }
     return y;
   }
 }

@@ -1,5 +1,8 @@
 package dev.fathom.nn.layer;
 
+import dev.fathom.nn.autograd.Parameter;
+import dev.fathom.nn.autograd.Tape;
+import dev.fathom.nn.op.PatchEmbedOps;
 import dev.fathom.nn.tensor.Tensor;
 
 /** Pictures to tokens: patches projected, the class token in front, positions added. */
@@ -7,11 +10,11 @@ public final class PatchEmbed {
 
   private final int patch;
   private final long channels;
-  private final Tensor weight;
-  private final Tensor bias;
-  private final Tensor cls;
+  private final Parameter weight;
+  private final Parameter bias;
+  private final Parameter cls;
 
-  private PatchEmbed(int patch, long channels, Tensor weight, Tensor bias, Tensor cls) {
+  private PatchEmbed(int patch, long channels, Parameter weight, Parameter bias, Parameter cls) {
     this.patch = patch;
     this.channels = channels;
     this.weight = weight;
@@ -49,7 +52,23 @@ public final class PatchEmbed {
     long tokens = 1 + height / patch * (width / patch);
     Shapes.requireShape("patchEmbed", "the position table", position, tokens, channels);
     Tensor y = pass.allocate(image.extent(0), tokens, channels);
-    pass.backend().patchEmbed().patchEmbed(image, patch, weight, bias, cls, position, y);
+    PatchEmbedOps ops = pass.backend().patchEmbed();
+    ops.patchEmbed(image, patch, weight.packed(), bias.packed(), cls.packed(), position, y);
+    Tape tape = pass.tape();
+    if (tape != null && (tape.tracks(position) || weight.trainable())) {
+      tape.record(
+          y,
+          dy ->
+              ops.patchEmbedBackward(
+                  image,
+                  patch,
+                  dy.view(image.extent(0), tokens, channels),
+                  weight.gradient(),
+                  bias.gradient(),
+                  cls.gradient(),
+                  tape.zeroedSlot(position)),
+          image);
+    }
     return y;
   }
 }

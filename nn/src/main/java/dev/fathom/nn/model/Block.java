@@ -1,5 +1,6 @@
 package dev.fathom.nn.model;
 
+import dev.fathom.nn.autograd.Parameter;
 import dev.fathom.nn.layer.Attention;
 import dev.fathom.nn.layer.LayerNorm;
 import dev.fathom.nn.layer.Loader;
@@ -12,10 +13,10 @@ final class Block {
 
   private final LayerNorm norm1;
   private final Attention attention;
-  private final Tensor gamma1;
+  private final Parameter gamma1;
   private final LayerNorm norm2;
   private final Mlp mlp;
-  private final Tensor gamma2;
+  private final Parameter gamma2;
 
   Block(Loader loader, String name, ModelConfig config) {
     int channels = config.embedDim();

@@ -34,9 +34,29 @@ public final class DepthAnything {
    * @return [B,H,W]
    */
   public Tensor forward(Pass pass, Tensor image) {
-    List<Tensor> features = encoder.forward(pass, image);
-    long rows = image.extent(1) / config.patch();
-    long columns = image.extent(2) / config.patch();
-    return head.forward(pass, features, rows, columns);
+    return decode(pass, encode(pass, image), image.extent(1), image.extent(2));
+  }
+
+  /**
+   * The encoder's features: each tap after the final norm, without the class token. The last is the
+   * encoder's output, where the last tap is the last block (it is, in every published network).
+   *
+   * @param image [B,H,W,3], normalised; H and W multiples of the patch
+   * @return four tensors [B,H/P*W/P,C]
+   */
+  public List<Tensor> encode(Pass pass, Tensor image) {
+    return encoder.forward(pass, image);
+  }
+
+  /**
+   * What the head makes of features.
+   *
+   * @param features from {@link #encode}, released
+   * @param height of the picture
+   * @param width of the picture
+   * @return [B,height,width]
+   */
+  public Tensor decode(Pass pass, List<Tensor> features, long height, long width) {
+    return head.forward(pass, features, height / config.patch(), width / config.patch());
   }
 }

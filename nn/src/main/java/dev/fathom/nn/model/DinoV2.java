@@ -48,7 +48,7 @@ final class DinoV2 {
     pass.observe("patch_embed", x);
     List<Tensor> features = new ArrayList<>();
     for (int i = 0; i < blocks.size(); i++) {
-      x = blocks.get(i).forward(pass, x);
+      x = pass.checkpointed(x, blocks.get(i)::forward);
       pass.observe("blocks." + i, x);
       // A tap may be named twice, and taps need not be sorted by the configuration.
       for (int tap : config.taps()) {

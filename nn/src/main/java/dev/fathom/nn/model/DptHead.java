@@ -5,10 +5,11 @@ import dev.fathom.nn.layer.ConvTranspose2d;
 import dev.fathom.nn.layer.Linear;
 import dev.fathom.nn.layer.Loader;
 import dev.fathom.nn.layer.Pass;
+import dev.fathom.nn.layer.ProjectedConv2d;
+import dev.fathom.nn.layer.Resize;
 import dev.fathom.nn.op.Activation;
 import dev.fathom.nn.op.ConvOps.Conv2dShape;
 import dev.fathom.nn.op.ConvOps.Fusion;
-import dev.fathom.nn.op.ConvOps.Projection;
 import dev.fathom.nn.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,8 +30,7 @@ final class DptHead {
   private final List<Conv2d> layerRn = new ArrayList<>();
   private final List<FusionBlock> refinenets = new ArrayList<>();
   private final Conv2d outputConv1;
-  private final Conv2d outputConv2;
-  private final Projection projection;
+  private final ProjectedConv2d outputConv2;
 
   /** The head of the weights whose names begin with {@code prefix}. */
   DptHead(Loader loader, String prefix, ModelConfig config) {
@@ -56,18 +56,13 @@ final class DptHead {
     outputConv1 =
         Conv2d.load(
             loader, scratch + ".output_conv1", new Conv2dShape(features, features / 2, 3, 1), true);
+    boolean metric = config.release() == Release.V2_METRIC;
     outputConv2 =
-        Conv2d.load(
+        ProjectedConv2d.load(
             loader,
             scratch + ".output_conv2.0",
+            scratch + ".output_conv2.2",
             new Conv2dShape(features / 2, LAST_CHANNELS, 3, 1),
-            true);
-    String last = scratch + ".output_conv2.2";
-    boolean metric = config.release() == Release.V2_METRIC;
-    projection =
-        new Projection(
-            loader.plain(last + ".weight", 1, LAST_CHANNELS, 1, 1),
-            loader.plain(last + ".bias", 1),
             metric ? Activation.SIGMOID : Activation.RELU,
             metric ? config.maxDepth() : 1);
   }
@@ -87,8 +82,7 @@ final class DptHead {
     Tensor path = refinenets.get(3).forward(pass, null, maps.get(3));
     for (int i = 2; i >= 0; i--) {
       Tensor skip = maps.get(i);
-      Tensor enlarged = pass.allocate(skip.shape());
-      pass.backend().resample().resizeBilinear(path, true, enlarged);
+      Tensor enlarged = Resize.bilinear(pass, path, skip.extent(1), skip.extent(2));
       pass.release(path);
       pass.observe("refinenet" + (i + 2), enlarged);
       path = refinenets.get(i).forward(pass, enlarged, skip);
@@ -99,9 +93,7 @@ final class DptHead {
     Tensor half = outputConv1.forward(pass, path, 2 * path.extent(1), 2 * path.extent(2), resized);
     pass.release(path);
     pass.observe("output_conv1", half);
-    Fusion projected = new Fusion(false, true, Activation.RELU, null, null, projection);
-    Tensor depth =
-        outputConv2.forward(pass, half, config.patch() * rows, config.patch() * columns, projected);
+    Tensor depth = outputConv2.forward(pass, half, config.patch() * rows, config.patch() * columns);
     pass.release(half);
     return depth;
   }

@@ -1,7 +1,11 @@
 package dev.fathom.nn.model;
 
+import dev.fathom.nn.autograd.Parameter;
+import dev.fathom.nn.autograd.Tape;
 import dev.fathom.nn.layer.Loader;
 import dev.fathom.nn.layer.Pass;
+import dev.fathom.nn.op.ResampleOps;
+import dev.fathom.nn.op.VectorOps;
 import dev.fathom.nn.tensor.Tensor;
 
 /**
@@ -17,9 +21,9 @@ final class PositionTable {
 
   private final int side;
   private final long channels;
-  private final Tensor table;
+  private final Parameter table;
 
-  private PositionTable(int side, long channels, Tensor table) {
+  private PositionTable(int side, long channels, Parameter table) {
     this.side = side;
     this.channels = channels;
     this.table = table;
@@ -35,19 +39,45 @@ final class PositionTable {
    * Positions for rows x columns patches: [1 + rows*columns,C]. Give it back to {@link #release}.
    */
   Tensor forward(Pass pass, long rows, long columns) {
-    if (rows == side && columns == side) {
-      return table.view(1 + rows * columns, channels);
+    boolean resized = rows != side || columns != side;
+    Tensor entries = table.packed();
+    if (!resized && pass.tape() == null) {
+      return entries.view(1 + rows * columns, channels);
     }
     Tensor result = pass.allocate(1 + rows * columns, channels);
-    pass.backend().resample().copy(table.slice(0, 1, channels), result.slice(0, 1, channels));
-    pass.backend()
-        .resample()
-        .resizeBicubic(
-            table.slice(channels, 1, side, side, channels),
-            step(rows),
-            step(columns),
-            result.slice(channels, 1, rows, columns, channels));
+    ResampleOps ops = pass.backend().resample();
+    if (resized) {
+      ops.copy(entries.slice(0, 1, channels), result.slice(0, 1, channels));
+      ops.resizeBicubic(grid(entries), step(rows), step(columns), grid(result, rows, columns));
+    } else {
+      ops.copy(entries, result);
+    }
+    Tape tape = pass.tape();
+    Tensor gradient = table.gradient();
+    if (tape != null && gradient != null) {
+      VectorOps vectors = pass.backend().vector();
+      tape.record(
+          result,
+          dy -> {
+            if (resized) {
+              vectors.axpby(1, dy.slice(0, channels), 1, gradient.slice(0, channels));
+              ops.resizeBicubicBackward(
+                  grid(dy, rows, columns), step(rows), step(columns), grid(gradient));
+            } else {
+              vectors.axpby(1, dy, 1, gradient);
+            }
+          });
+    }
     return result;
+  }
+
+  /** The table's entries for patches as a map. */
+  private Tensor grid(Tensor entries) {
+    return grid(entries, side, side);
+  }
+
+  private Tensor grid(Tensor entries, long rows, long columns) {
+    return entries.slice(channels, 1, rows, columns, channels);
   }
 
   /** The sampling step, rounded as torch rounds it for float32 data. */

@@ -77,6 +77,11 @@ public final class Tensor {
     return slice;
   }
 
+  /** The tensor whose memory this is a view of, this one itself if it is none. */
+  public Tensor root() {
+    return base == null ? this : base.root();
+  }
+
   /** Whether the memory belongs to another tensor. */
   public boolean isView() {
     return base != null;

@@ -1,0 +1,130 @@
+package dev.fathom.nn.optim;
+
+import dev.fathom.nn.autograd.Parameters;
+import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.tensor.Memory;
+import dev.fathom.nn.tensor.Tensor;
+import java.util.List;
+import java.util.function.Predicate;
+
+/**
+ * AdamW with groups of parameters that differ in their rate. Moments lie in arenas like those of
+ * the parameters; a step is one operator for each stretch of trainable parameters.
+ */
+public final class AdamW {
+
+  /**
+   * Parameters with a rate of their own.
+   *
+   * @param name for people: encoder, head
+   * @param rate learning rate before the schedule
+   * @param members which parameters, by name
+   */
+  public record Group(String name, double rate, Predicate<String> members) {}
+
+  /**
+   * What all groups share.
+   *
+   * @param beta1 decay of the first moment
+   * @param beta2 decay of the second moment
+   * @param eps added to the root of the second moment
+   * @param weightDecay times rate and value, subtracted from the value
+   */
+  public record Settings(double beta1, double beta2, double eps, double weightDecay) {
+
+    /** Betas 0.9 and 0.999, eps 1e-8, weight decay 0.01: torch's defaults. */
+    public static final Settings DEFAULT = new Settings(0.9, 0.999, 1e-8, 0.01);
+
+    public Settings {
+      if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1)) {
+        throw new IllegalArgumentException("betas " + beta1 + ", " + beta2 + " outside [0,1)");
+      }
+      if (!(eps > 0 && weightDecay >= 0)) {
+        throw new IllegalArgumentException("eps " + eps + ", weight decay " + weightDecay);
+      }
+    }
+  }
+
+  private final Backend backend;
+  private final Parameters parameters;
+  private final List<Group> groups;
+  private final Settings settings;
+  private final Tensor firstMoments;
+  private final Tensor secondMoments;
+  private long steps;
+
+  /**
+   * An optimiser at its first step.
+   *
+   * @param memory keeps the moments
+   * @param groups disjoint; parameters in none are not trained
+   */
+  public AdamW(
+      Backend backend,
+      Memory memory,
+      Parameters parameters,
+      List<Group> groups,
+      Settings settings) {
+    this.backend = backend;
+    this.parameters = parameters;
+    this.groups = List.copyOf(groups);
+    this.settings = settings;
+    firstMoments = memory.allocate(parameters.arenaSize());
+    secondMoments = memory.allocate(parameters.arenaSize());
+    backend.vector().fill(firstMoments, 0);
+    backend.vector().fill(secondMoments, 0);
+  }
+
+  /**
+   * Changes the values by the gradients, which stay as they are.
+   *
+   * @param factor of the schedule, multiplies each group's rate
+   * @param gradientScale multiplies the gradients; below 1 where their norm is clipped
+   */
+  public void step(double factor, double gradientScale) {
+    steps++;
+    for (Group group : groups) {
+      for (Parameters.Range range : parameters.ranges(group.members())) {
+        backend
+            .optim()
+            .adamW(
+                part(parameters.values(), range),
+                part(parameters.gradients(), range),
+                part(firstMoments, range),
+                part(secondMoments, range),
+                steps,
+                factor * group.rate(),
+                settings.beta1(),
+                settings.beta2(),
+                settings.eps(),
+                settings.weightDecay(),
+                gradientScale);
+      }
+    }
+    parameters.changed();
+  }
+
+  private static Tensor part(Tensor arena, Parameters.Range range) {
+    return arena.slice(range.offset(), range.size());
+  }
+
+  /** Steps done. */
+  public long steps() {
+    return steps;
+  }
+
+  /** Says how many steps led to the moments that were read from a checkpoint. */
+  public void restore(long steps) {
+    this.steps = steps;
+  }
+
+  /** First moments, an arena as the parameters' values are. */
+  public Tensor firstMoments() {
+    return firstMoments;
+  }
+
+  /** Second moments, an arena as the parameters' values are. */
+  public Tensor secondMoments() {
+    return secondMoments;
+  }
+}

@@ -1,0 +1,41 @@
+package dev.fathom.nn.optim;
+
+import dev.fathom.nn.autograd.Parameters;
+import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.tensor.Memory;
+import dev.fathom.nn.tensor.Tensor;
+
+/** An exponential moving average of a network's values, in an arena as theirs. */
+public final class MovingAverage {
+
+  private final Backend backend;
+  private final Parameters parameters;
+  private final double decay;
+  private final Tensor average;
+
+  /**
+   * An average that begins with the values as they are.
+   *
+   * @param decay share of the old average that each update keeps, in [0,1)
+   */
+  public MovingAverage(Backend backend, Memory memory, Parameters parameters, double decay) {
+    if (!(decay >= 0 && decay < 1)) {
+      throw new IllegalArgumentException("the decay of a moving average is " + decay);
+    }
+    this.backend = backend;
+    this.parameters = parameters;
+    this.decay = decay;
+    average = memory.allocate(parameters.arenaSize());
+    backend.resample().copy(parameters.values(), average);
+  }
+
+  /** average = decay * average + (1 - decay) * values. */
+  public void update() {
+    backend.vector().axpby((float) (1 - decay), parameters.values(), (float) decay, average);
+  }
+
+  /** The averages, an arena as the parameters' values are. */
+  public Tensor average() {
+    return average;
+  }
+}
