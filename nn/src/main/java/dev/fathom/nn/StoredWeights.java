@@ -13,11 +13,12 @@ import java.util.function.Function;
  * A checkpoint's weights as layers read them: in place in the mapped file where they are contiguous
  * float32, and dropped from memory again once packed; converted one at a time otherwise.
  */
-final class StoredWeights implements Weights {
+public final class StoredWeights implements Weights {
 
   private final WeightSource source;
 
-  StoredWeights(WeightSource source) {
+  /** The weights of an open checkpoint, which stays the caller's. */
+  public StoredWeights(WeightSource source) {
     this.source = source;
   }
 

@@ -61,4 +61,10 @@ final class CpuLoss extends CpuFamily implements LossOps {
       @Nullable Tensor dPrediction) {
     throw new UnsupportedOperationException("not built yet");
   }
+
+  @Override
+  public double crossEntropy(
+      Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits) {
+    throw new UnsupportedOperationException("not built yet");
+  }
 }

@@ -12,7 +12,7 @@ import java.util.List;
  * The encoder, a vision transformer without registers (Oquab et al., "DINOv2", 2023). Four of its
  * blocks are tapped; the one final norm is applied to each tap, and the class token is dropped.
  */
-final class DinoV2 {
+public final class DinoV2 {
 
   static final float EPS = 1e-6f;
 
@@ -23,7 +23,7 @@ final class DinoV2 {
   private final LayerNorm norm;
 
   /** The encoder of the weights whose names begin with {@code prefix}. */
-  DinoV2(Loader loader, String prefix, ModelConfig config) {
+  public DinoV2(Loader loader, String prefix, ModelConfig config) {
     this.config = config;
     patchEmbed = PatchEmbed.load(loader, prefix, config.patch(), config.embedDim());
     positions = PositionTable.load(loader, prefix + ".pos_embed", config);
@@ -40,6 +40,20 @@ final class DinoV2 {
    * @return four tensors [B,H/P*W/P,C]
    */
   List<Tensor> forward(Pass pass, Tensor image) {
+    return taps(pass, image, config.taps());
+  }
+
+  /**
+   * The encoder's output: its last block after the final norm, without the class token.
+   *
+   * @param image [B,H,W,3], normalised
+   * @return [B,H/P*W/P,C]
+   */
+  public Tensor features(Pass pass, Tensor image) {
+    return taps(pass, image, List.of(config.depth() - 1)).getFirst();
+  }
+
+  private List<Tensor> taps(Pass pass, Tensor image, List<Integer> wanted) {
     long rows = image.extent(1) / config.patch();
     long columns = image.extent(2) / config.patch();
     Tensor position = positions.forward(pass, rows, columns);
@@ -51,7 +65,7 @@ final class DinoV2 {
       x = pass.checkpointed(x, blocks.get(i)::forward);
       pass.observe("blocks." + i, x);
       // A tap may be named twice, and taps need not be sorted by the configuration.
-      for (int tap : config.taps()) {
+      for (int tap : wanted) {
         if (tap == i) {
           Tensor feature = norm.forward(pass, x, 1);
           pass.observe("feature" + features.size(), feature);

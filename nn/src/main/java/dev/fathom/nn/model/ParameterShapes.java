@@ -20,6 +20,16 @@ public final class ParameterShapes {
    * that computes nothing, so that they cannot disagree with what it loads.
    */
   public static SequencedMap<String, long[]> of(ModelConfig config) {
+    return readBy(loader -> new DepthAnything(loader, config));
+  }
+
+  /** As {@link #of} for the encoder alone. */
+  public static SequencedMap<String, long[]> ofEncoder(ModelConfig config) {
+    return readBy(loader -> new DinoV2(loader, PatchClassifier.ENCODER, config));
+  }
+
+  /** As {@link #of} for any network: the shapes that it asks the loader for. */
+  public static SequencedMap<String, long[]> readBy(Function<Loader, ?> network) {
     SequencedMap<String, long[]> shapes = new LinkedHashMap<>();
     MemoryPlan.Recorder memory = new MemoryPlan.Recorder();
     Weights noting =
@@ -30,7 +40,7 @@ public final class ParameterShapes {
             return use.apply(memory.allocate(shape));
           }
         };
-    var _ = new DepthAnything(new Loader(new ShapesOnly(), memory, noting), config);
+    var _ = network.apply(new Loader(new ShapesOnly(), memory, noting));
     return shapes;
   }
 

@@ -110,4 +110,14 @@ public interface LossOps {
       double beta,
       double factor,
       @Nullable Tensor dPrediction);
+
+  /**
+   * Cross-entropy with soft targets: the mean over the rows of -sum_k target_k log
+   * softmax(logits)_k. A row whose targets are all 0 does not count.
+   *
+   * @param logits [N,K]
+   * @param target [N,K], not negative; a row sums to 1 or is 0
+   * @param dLogits [N,K], overwritten; null if nobody wants it
+   */
+  double crossEntropy(Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits);
 }

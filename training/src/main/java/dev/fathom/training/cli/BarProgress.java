@@ -59,6 +59,11 @@ final class BarProgress implements Progress {
   }
 
   @Override
+  public void say(String words) {
+    bar.setExtraMessage(" " + words);
+  }
+
+  @Override
   public void close() {
     bar.close();
     err.println();

@@ -17,6 +17,7 @@ final class PlainProgress implements Progress {
   private final long start;
   private long current;
   private long printed;
+  private String words = "";
 
   /**
    * @param total steps of the whole task; 0 or less if not known
@@ -52,6 +53,11 @@ final class PlainProgress implements Progress {
   }
 
   @Override
+  public synchronized void say(String something) {
+    words = something;
+  }
+
+  @Override
   public void close() {}
 
   private String line(double seconds) {
@@ -70,6 +76,9 @@ final class PlainProgress implements Progress {
       if (total > current) {
         line.append(String.format(Locale.ROOT, ", %.0f s left", (total - current) / rate));
       }
+    }
+    if (!words.isEmpty()) {
+      line.append(", ").append(words);
     }
     return line.toString();
   }

@@ -23,6 +23,9 @@ public interface Progress extends AutoCloseable {
   /** The task stands at {@code steps} in all; may go back. */
   void stepTo(long steps);
 
+  /** Shows a few words beside the steps, such as the loss, from the next update on. */
+  default void say(String words) {}
+
   /** Ends the display. */
   @Override
   void close();

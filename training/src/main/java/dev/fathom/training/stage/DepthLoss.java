@@ -1,0 +1,42 @@
+package dev.fathom.training.stage;
+
+import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.tensor.CachingMemory;
+import dev.fathom.nn.tensor.Tensor;
+import dev.fathom.training.config.RunConfig;
+
+/** The loss of predicted against labelled disparity, as the configuration wants it. */
+final class DepthLoss {
+
+  /** A value, and the gradient times the factor; the gradient is the caller's to release. */
+  record Value(double loss, Tensor gradient) {}
+
+  private final RunConfig.Loss settings;
+
+  DepthLoss(RunConfig.Loss settings) {
+    this.settings = settings;
+  }
+
+  Value of(
+      Backend backend,
+      CachingMemory memory,
+      Tensor prediction,
+      Tensor target,
+      Tensor mask,
+      double factor) {
+    Tensor gradient = memory.allocate(prediction.shape());
+    double loss =
+        backend
+            .loss()
+            .scaleShiftInvariant(prediction, target, mask, settings.trim(), factor, gradient);
+    double weight = settings.gradientMatching();
+    if (weight > 0) {
+      Tensor more = memory.allocate(prediction.shape());
+      loss +=
+          weight * backend.loss().gradientMatching(prediction, target, mask, weight * factor, more);
+      backend.vector().axpby(1, more, 1, gradient);
+      memory.release(more);
+    }
+    return new Value(loss, gradient);
+  }
+}

@@ -1,0 +1,98 @@
+package dev.fathom.training.stage;
+
+import dev.fathom.nn.StoredWeights;
+import dev.fathom.nn.checkpoint.Checkpoint;
+import dev.fathom.nn.checkpoint.CheckpointException;
+import dev.fathom.nn.checkpoint.CheckpointWeights;
+import dev.fathom.nn.layer.Weights;
+import dev.fathom.nn.model.ModelConfig;
+import dev.fathom.nn.model.ParameterShapes;
+import dev.fathom.nn.model.PatchClassifier;
+import dev.fathom.nn.model.RandomWeights;
+import dev.fathom.nn.model.Release;
+import dev.fathom.nn.optim.Schedule;
+import dev.fathom.nn.tensor.Tensor;
+import dev.fathom.training.UserException;
+import dev.fathom.training.config.RunConfig;
+import java.nio.file.Path;
+import java.util.function.Function;
+
+/** From a configuration to networks, their first weights, and schedules. */
+public final class ModelSetup {
+
+  private ModelSetup() {}
+
+  /** The network of a configuration. */
+  public static ModelConfig network(RunConfig config) {
+    RunConfig.Model model = config.model();
+    Release release = Release.of(model.release());
+    try {
+      if (!model.size().equals("custom")) {
+        return ModelConfig.published(model.size(), release, 0);
+      }
+      RunConfig.Custom custom = model.custom();
+      return new ModelConfig(
+          "custom",
+          custom.embedDim(),
+          custom.depth(),
+          custom.heads(),
+          false,
+          custom.taps(),
+          custom.features(),
+          custom.outChannels(),
+          release,
+          0,
+          custom.patch(),
+          custom.tableSize());
+    } catch (IllegalArgumentException e) {
+      throw new UserException("model", String.valueOf(e.getMessage()), e);
+    }
+  }
+
+  /**
+   * The first weights of a network: the encoder of a checkpoint, and a new head.
+   *
+   * @param seed of what is new
+   * @throws CheckpointException if the checkpoint is of another size, or none at all
+   */
+  public static Weights fromEncoder(CheckpointWeights encoder, ModelConfig config, long seed)
+      throws CheckpointException {
+    var _ = encoder.require(ParameterShapes.ofEncoder(config));
+    Weights stored = new StoredWeights(encoder);
+    Weights fresh = new RandomWeights(seed);
+    return new Weights() {
+      @Override
+      public <R> R read(String name, long[] shape, Function<Tensor, R> use) {
+        boolean encoders = name.startsWith(PatchClassifier.ENCODER + ".");
+        return (encoders ? stored : fresh).read(name, shape, use);
+      }
+    };
+  }
+
+  /** Opens a checkpoint and does something with its weights. */
+  public static <R> R withWeights(Path file, WeightsUse<R> use) throws CheckpointException {
+    try (Checkpoint checkpoint = Checkpoint.open(file)) {
+      return use.with(CheckpointWeights.of(checkpoint));
+    }
+  }
+
+  /** Something done with the weights of an open checkpoint. */
+  @FunctionalInterface
+  public interface WeightsUse<R> {
+    /** The weights are valid during the call only. */
+    R with(CheckpointWeights weights) throws CheckpointException;
+  }
+
+  /** A schedule by its name in the configuration. */
+  static Schedule schedule(String name, int warmupSteps) {
+    Schedule schedule =
+        switch (name) {
+          case "constant" -> new Schedule.Constant();
+          case "linear" -> new Schedule.Linear();
+          case "poly" -> new Schedule.Poly(0.9);
+          case "one-cycle" -> new Schedule.OneCycle(0.3, 25, 1e4);
+          default -> throw new IllegalArgumentException("no schedule is called " + name);
+        };
+    return warmupSteps > 0 ? new Schedule.Warmup(warmupSteps, schedule) : schedule;
+  }
+}

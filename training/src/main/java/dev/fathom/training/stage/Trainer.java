@@ -1,0 +1,227 @@
+package dev.fathom.training.stage;
+
+import dev.fathom.nn.optim.AdamW;
+import dev.fathom.nn.optim.MovingAverage;
+import dev.fathom.nn.optim.Schedule;
+import dev.fathom.training.UserException;
+import dev.fathom.training.config.RunConfig;
+import java.io.IOException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.SequencedMap;
+import java.util.function.LongFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The loop of every stage that trains: loss, gradients, step; checkpoints, log, progress. A run
+ * that was stopped goes on from its last checkpoint, and ends as one that was not.
+ *
+ * @param <N> the network's class
+ */
+final class Trainer<N> {
+
+  /**
+   * What a stage trains for.
+   *
+   * @param name for people
+   * @param steps of the whole stage
+   * @param weightDecay of this stage
+   * @param metadata written with the weights
+   */
+  record Plan(
+      String name,
+      long steps,
+      Schedule schedule,
+      List<AdamW.Group> groups,
+      double weightDecay,
+      Map<String, String> metadata) {}
+
+  /** A stage's validation: a loss on data that it does not train on. */
+  @FunctionalInterface
+  interface Validation {
+    /** The mean loss; empty if there is nothing to validate on. */
+    OptionalDouble loss();
+  }
+
+  private final Learner<N> learner;
+  private final Plan plan;
+  private final RunConfig config;
+  private final Checkpoints checkpoints;
+  private final StageListener listener;
+  private final AdamW optimiser;
+  private final @Nullable MovingAverage average;
+
+  Trainer(
+      Learner<N> learner,
+      Plan plan,
+      RunConfig config,
+      Checkpoints checkpoints,
+      StageListener listener) {
+    this.learner = learner;
+    this.plan = plan;
+    this.config = config;
+    this.checkpoints = checkpoints;
+    this.listener = listener;
+    RunConfig.Optimiser settings = config.optimiser();
+    optimiser =
+        new AdamW(
+            learner.backend(),
+            learner.memory(),
+            learner.parameters(),
+            plan.groups(),
+            new AdamW.Settings(
+                settings.beta1(), settings.beta2(), settings.eps(), plan.weightDecay()));
+    average =
+        config.average().decay() > 0
+            ? new MovingAverage(
+                learner.backend(), learner.memory(), learner.parameters(), config.average().decay())
+            : null;
+  }
+
+  /**
+   * Trains to the last step; the learner then has the final weights.
+   *
+   * @param objective the stage's, given the step that it begins with
+   * @param log opened at the step that the run begins with
+   */
+  TrainingState run(LongFunction<Objective> objective, Validation validation, LogOpener log)
+      throws IOException {
+    TrainingState state =
+        checkpoints.restore(learner, optimiser, average).orElse(TrainingState.START);
+    if (state.step() > 0 && state.step() < plan.steps()) {
+      listener.note(plan.name() + ": goes on from step " + state.step());
+    }
+    if (state.step() < plan.steps()) {
+      listener.begin(plan.name(), state.step(), plan.steps(), "steps");
+      try (Objective minimised = objective.apply(state.step());
+          RunLog written = log.open(state.step())) {
+        state = steps(state, minimised, validation, written);
+      } finally {
+        listener.end();
+      }
+    }
+    if (state.skipped() > 0) {
+      listener.warn(
+          plan.name() + ": " + state.skipped() + " of " + state.step() + " steps were skipped");
+    }
+    if (average != null) {
+      average.swap();
+    }
+    return state;
+  }
+
+  /** Opens the log of a run that begins at a step. */
+  @FunctionalInterface
+  interface LogOpener {
+    RunLog open(long step) throws IOException;
+  }
+
+  private TrainingState steps(
+      TrainingState start, Objective objective, Validation validation, RunLog log)
+      throws IOException {
+    TrainingState state = start;
+    int badInARow = 0;
+    long reported = System.nanoTime();
+    long reportedStep = state.step();
+    while (state.step() < plan.steps()) {
+      long step = state.step();
+      double factor = plan.schedule().factor(step, plan.steps());
+      learner.parameters().zeroGradients();
+      SequencedMap<String, Double> losses = objective.differentiate(step);
+      double norm = learner.parameters().gradientNorm();
+      boolean good = good(losses, norm);
+      if (good) {
+        double clip = config.optimiser().clipNorm();
+        optimiser.step(factor, clip > 0 && norm > clip ? clip / norm : 1);
+        if (average != null) {
+          average.update();
+        }
+        badInARow = 0;
+      } else {
+        badInARow++;
+      }
+      state =
+          new TrainingState(
+              step + 1,
+              state.updates() + (good ? 1 : 0),
+              state.skipped() + (good ? 0 : 1),
+              state.best(),
+              state.bestStep());
+      if (badInARow > config.limits().badSteps()) {
+        throw new UserException(
+            plan.name(),
+            "the loss was not finite, or the gradient's norm above "
+                + config.limits().gradientNorm()
+                + ", in "
+                + badInARow
+                + " steps in a row (the last: loss "
+                + losses.get(Objective.LOSS)
+                + ", norm "
+                + norm
+                + "); last good checkpoint: "
+                + lastCheckpoint());
+      }
+      listener.step(state.step(), losses);
+      boolean last = state.step() == plan.steps();
+      if (state.step() % config.log().every() == 0 || last) {
+        long now = System.nanoTime();
+        SequencedMap<String, Double> line = new LinkedHashMap<>(losses);
+        line.put("gradient-norm", norm);
+        line.put("rate-factor", factor);
+        line.put("skipped", (double) state.skipped());
+        line.put(
+            "pictures-per-second",
+            objective.picturesPerStep()
+                * (state.step() - reportedStep)
+                / Math.max((now - reported) * 1e-9, 1e-9));
+        reported = now;
+        reportedStep = state.step();
+        log.write(state.step(), line);
+      }
+      if (state.step() % config.checkpoint().every() == 0 || last) {
+        state = validated(state, validation, log);
+        checkpoints.save(learner, optimiser, average, state, plan.metadata());
+      }
+    }
+    return state;
+  }
+
+  private boolean good(SequencedMap<String, Double> losses, double norm) {
+    Double loss = losses.get(Objective.LOSS);
+    return loss != null
+        && Double.isFinite(loss)
+        && Double.isFinite(norm)
+        && norm <= config.limits().gradientNorm();
+  }
+
+  private TrainingState validated(TrainingState state, Validation validation, RunLog log)
+      throws IOException {
+    if (average != null) {
+      average.swap();
+    }
+    try {
+      OptionalDouble loss = validation.loss();
+      if (loss.isEmpty()) {
+        return state;
+      }
+      log.write(state.step(), Map.of("validation-loss", loss.getAsDouble()));
+      if (loss.getAsDouble() < state.best()) {
+        checkpoints.saveBest(learner, plan.metadata());
+        return new TrainingState(
+            state.step(), state.updates(), state.skipped(), loss.getAsDouble(), state.step());
+      }
+      return state;
+    } finally {
+      if (average != null) {
+        average.swap();
+      }
+    }
+  }
+
+  private String lastCheckpoint() throws IOException {
+    List<Long> steps = checkpoints.steps();
+    return steps.isEmpty() ? "none" : checkpoints.weights(steps.getFirst()).toString();
+  }
+}
