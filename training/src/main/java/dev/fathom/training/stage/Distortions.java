@@ -43,7 +43,7 @@ final class Distortions {
   /** The crop in the middle, for validation. */
   static Crop center(int width, int height) {
     int side = Math.min(width, height);
-    return new Crop((height - side) / 2, (width - side) / 2, side, side, false);
+    return new Crop((height - side) / 2.0, (width - side) / 2.0, side, side, false);
   }
 
   /** Colours and blur of one picture. */
