@@ -45,8 +45,11 @@ typedef struct {
   int64_t (*linear_packed_size)(int64_t out, int64_t in);
   void (*linear_pack)(fathom_context*, int64_t out, int64_t in, const float* weight, float* packed);
   fathom_status (*linear)(fathom_context*, const fathom_linear_args*);
+  fathom_status (*linear_backward)(fathom_context*, const fathom_linear_backward_args*);
   fathom_status (*swiglu)(fathom_context*, const fathom_swiglu_args*);
+  fathom_status (*swiglu_backward)(fathom_context*, const fathom_swiglu_backward_args*);
   fathom_status (*attention)(fathom_context*, const fathom_attention_args*);
+  fathom_status (*attention_backward)(fathom_context*, const fathom_attention_backward_args*);
   fathom_status (*layer_norm)(fathom_context*, const fathom_layer_norm_args*);
   int64_t (*patch_embed_packed_size)(int64_t channels, int64_t patch);
   fathom_status (*patch_embed_pack)(fathom_context*, int64_t channels, int64_t patch,

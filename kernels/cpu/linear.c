@@ -52,17 +52,6 @@ static void pack_x(const void* operator, int64_t row, int64_t rows, int64_t k, i
   gemm_pack_rows(MR, x, depth, panel);
 }
 
-/* Half a row of a tile: the first n <= W floats. */
-FATHOM_INLINE vf load_half(const float* p, int64_t n) {
-  return n == W ? v_load(p) : n > 0 ? v_load_part(p, n) : (vf){0};
-}
-FATHOM_INLINE void store_half(float* p, vf v, int64_t n) {
-  if (n == W)
-    v_store(p, v);
-  else if (n > 0)
-    v_store_part(p, v, n);
-}
-
 /*
  * The epilogue, two rows at a time. activation and full (columns == NR) are constants in each use,
  * so that the loop has few choices left in it. MR is even: a row past the last lies within the
@@ -74,38 +63,48 @@ FATHOM_INLINE void finish_tile(const fathom_linear_args* args, int64_t activatio
   const int64_t left = full ? W : fathom_min(W, columns), right = full ? W : columns - left;
   vf bias[2] = {{0}, {0}}, scale[2] = {v_set(1.0f), v_set(1.0f)};
   if (args->bias) {
-    bias[0] = load_half(args->bias + column, left);
-    bias[1] = load_half(args->bias + column + W, right);
+    bias[0] = v_load_some(args->bias + column, left);
+    bias[1] = v_load_some(args->bias + column + W, right);
   }
   if (args->scale) {
-    scale[0] = load_half(args->scale + column, left);
-    scale[1] = load_half(args->scale + column + W, right);
+    scale[0] = v_load_some(args->scale + column, left);
+    scale[1] = v_load_some(args->scale + column + W, right);
   }
   const int64_t out = args->out;
   float* y = args->y + row * out + column;
+  float* pre = args->pre_activation ? args->pre_activation + row * out + column : NULL;
   const float* residual = args->residual ? args->residual + row * out + column : NULL;
   for (int64_t i = 0; i < rows; i += 2) {
     vf v[4];
+    const int second = i + 1 < rows;
     for (int h = 0; h < 4; h++) v[h] = v_load(tile + (i * 2 + h) * W) + bias[h % 2];
+    if (pre) {
+      v_store_some(pre, v[0], left);
+      v_store_some(pre + W, v[1], right);
+      if (second) {
+        v_store_some(pre + out, v[2], left);
+        v_store_some(pre + out + W, v[3], right);
+      }
+      pre += 2 * out;
+    }
     if (activation == FATHOM_ACTIVATION_RELU)
       for (int h = 0; h < 4; h++) v[h] = v_relu(v[h]);
     if (activation == FATHOM_ACTIVATION_GELU) v_gelu4(v);
     for (int h = 0; h < 4; h++) v[h] *= scale[h % 2];
-    const int second = i + 1 < rows;
     if (residual) {
-      v[0] += load_half(residual, left);
-      v[1] += load_half(residual + W, right);
+      v[0] += v_load_some(residual, left);
+      v[1] += v_load_some(residual + W, right);
       if (second) {
-        v[2] += load_half(residual + out, left);
-        v[3] += load_half(residual + out + W, right);
+        v[2] += v_load_some(residual + out, left);
+        v[3] += v_load_some(residual + out + W, right);
       }
       residual += 2 * out;
     }
-    store_half(y, v[0], left);
-    store_half(y + W, v[1], right);
+    v_store_some(y, v[0], left);
+    v_store_some(y + W, v[1], right);
     if (second) {
-      store_half(y + out, v[2], left);
-      store_half(y + out + W, v[3], right);
+      v_store_some(y + out, v[2], left);
+      v_store_some(y + out + W, v[3], right);
     }
     y += 2 * out;
   }

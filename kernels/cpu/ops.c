@@ -3,7 +3,8 @@
 #include "simd.h"
 
 #define OPERATORS(X)                                                                       \
-  X(measure) X(linear_packed_size) X(linear_pack) X(linear) X(swiglu) X(attention) X(layer_norm)      \
+  X(measure) X(linear_packed_size) X(linear_pack) X(linear) X(linear_backward) X(swiglu)   \
+  X(swiglu_backward) X(attention) X(attention_backward) X(layer_norm)                      \
   X(patch_embed_packed_size) X(patch_embed_pack) X(patch_embed) X(conv2d_packed_size)      \
   X(conv2d_pack) X(conv2d) X(conv_transpose2d_packed_size) X(conv_transpose2d_pack)        \
   X(conv_transpose2d) X(resize_bilinear) X(resize_bicubic) X(preprocess)

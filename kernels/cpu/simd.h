@@ -66,6 +66,17 @@ FATHOM_INLINE void v_store_part(float* p, vf v, int64_t n) {
 #endif
 }
 
+/* The same for any n: all W where there are as many, none where n is not positive. */
+FATHOM_INLINE vf v_load_some(const float* p, int64_t n) {
+  return n >= W ? v_load(p) : n > 0 ? v_load_part(p, n) : (vf){0};
+}
+FATHOM_INLINE void v_store_some(float* p, vf v, int64_t n) {
+  if (n >= W)
+    v_store(p, v);
+  else if (n > 0)
+    v_store_part(p, v, n);
+}
+
 /* mask lanes are all ones or all zeros, as vector comparisons give them. */
 FATHOM_INLINE vf v_select(vi mask, vf yes, vf no) {
   return (vf)(((vi)yes & mask) | ((vi)no & ~mask));
@@ -183,25 +194,44 @@ FATHOM_INLINE vf v_exp(vf x) {
 }
 
 /*
- * GELU, x * Phi(x), of four vectors at once, error below 2e-7 max(1, |x|). Phi(x) - 1/2 is x times
- * a polynomial in x^2, mapped from [0, 5.3^2] to s in [-1, 1] so that Horner's scheme loses
- * nothing; the coefficients are a minimax fit (error 1.7e-8). Beyond 5.3 the polynomial only grows,
- * so that the clamp makes Phi exactly 0 or 1. Four, because one chain of multiply-adds leaves the
- * units idle.
+ * p = Phi(x) - 1/2, Phi the standard normal distribution, of four vectors at once, error below 2e-7.
+ * It is x times a polynomial in x^2, mapped from [0, 5.3^2] to s in [-1, 1] so that Horner's scheme
+ * loses nothing; the coefficients are a minimax fit (error 1.7e-8). Beyond 5.3 the polynomial only
+ * grows, so that the clamp makes Phi exactly 0 or 1. Four, because one chain of multiply-adds leaves
+ * the units idle.
  */
-FATHOM_INLINE void v_gelu4(vf x[4]) {
+FATHOM_INLINE void v_normal4(const vf x[4], vf p[4]) {
   static const float coefficients[] = {
       -7.53595203e-4f, 7.65558332e-4f,  -1.12630881e-3f, 3.09870671e-3f,  -5.81761403e-3f,
       8.84700567e-3f,  -1.32013783e-2f, 1.89210158e-2f,  -2.52945125e-2f, 3.20800729e-2f,
       -3.95893082e-2f, 4.92641404e-2f,  -6.65184930e-2f, 1.33392558e-1f};
-  vf s[4], p[4];
+  vf s[4];
   for (int i = 0; i < 4; i++) s[i] = (x[i] * x[i]) * 0.0711997151f - 1.0f;
   for (int i = 0; i < 4; i++) p[i] = v_set(2.71765865e-4f);
 #pragma GCC unroll 16
   for (int k = 0; k < 14; k++)
     for (int i = 0; i < 4; i++) p[i] = p[i] * s[i] + coefficients[k];
   for (int i = 0; i < 4; i++) p[i] = v_max(v_set(-0.5f), v_min(v_set(0.5f), x[i] * p[i]));
+}
+
+/* GELU, x * Phi(x), of four vectors at once, error below 2e-7 max(1, |x|). */
+FATHOM_INLINE void v_gelu4(vf x[4]) {
+  vf p[4];
+  v_normal4(x, p);
   for (int i = 0; i < 4; i++) x[i] = x[i] * p[i] + 0.5f * x[i];
+}
+
+/*
+ * GELU's derivative, Phi(x) + x phi(x) with phi the normal density, of four vectors at once, error
+ * below 4e-7. The clamp keeps NaN and makes infinity times a density of 0 zero.
+ */
+FATHOM_INLINE void v_gelu_slope4(vf x[4]) {
+  vf p[4];
+  v_normal4(x, p);
+  for (int i = 0; i < 4; i++) {
+    vf at = v_min(v_set(100.0f), v_max(v_set(-100.0f), x[i]));
+    x[i] = (p[i] + 0.5f) + at * (v_exp(at * at * -0.5f) * 0.398942280f);
+  }
 }
 
 #endif

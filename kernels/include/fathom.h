@@ -24,7 +24,7 @@ extern "C" {
 #define FATHOM_API __attribute__((visibility("default")))
 
 /* Raised when a struct or a function below changes its layout or meaning. */
-#define FATHOM_ABI_VERSION 1
+#define FATHOM_ABI_VERSION 2
 
 typedef int32_t fathom_status;
 enum {
@@ -119,7 +119,7 @@ FATHOM_API fathom_status fathom_linear_pack(fathom_context* context, int64_t out
 
 /*
  * y = residual + scale * activation(x weight^T + bias); parts whose pointer is NULL are left out.
- * y may be residual (in place); it must not overlap x.
+ * y may be residual (in place); it must not overlap x. pre_activation must not overlap any other part.
  */
 typedef struct {
   int64_t rows, in, out;
@@ -131,8 +131,37 @@ typedef struct {
   const float* scale;    /* [out], LayerScale's gamma, or NULL */
   const float* residual; /* [rows,out] or NULL */
   float* y;              /* [rows,out] */
+  float* pre_activation; /* [rows,out], x weight^T + bias for the backward pass, or NULL */
 } fathom_linear_args;
 FATHOM_API fathom_status fathom_linear(fathom_context* context, const fathom_linear_args* args);
+
+/*
+ * Gradients of fathom_linear. With dz = dy * scale * activation'(pre_activation):
+ *
+ *     dx = dz weight (or dx += it)      d_weight += dz^T x      d_bias += the sum of dz over the rows
+ *     d_scale += the sum over the rows of dy * (x weight^T + bias), computed from dy^T x
+ *
+ * A gradient whose pointer is NULL is not computed, and what only it needs may be NULL too. The gradient
+ * of the residual is dy. Gradients must not overlap each other or anything that is read.
+ */
+typedef struct {
+  int64_t rows, in, out;
+  const float* x;              /* [rows,in], row r at x + r * x_stride; for d_weight and d_scale */
+  int64_t x_stride;            /* >= in where x is given */
+  const float* weight;         /* [out,in] as in the checkpoints, not packed; for dx and d_scale */
+  const float* bias;           /* [out], the layer's, or NULL; for d_scale */
+  int64_t activation;          /* FATHOM_ACTIVATION_*, SIGMOID excepted; NONE with a scale */
+  const float* pre_activation; /* [rows,out], from fathom_linear; with an activation */
+  const float* scale;          /* [out], the layer's, or NULL */
+  const float* dy;             /* [rows,out] */
+  float* dx;                   /* [rows,in] or NULL */
+  int64_t accumulate;          /* 1: add to dx; 0: overwrite it */
+  float* d_weight;             /* [out,in], added to, or NULL */
+  float* d_bias;               /* [out], added to, or NULL */
+  float* d_scale;              /* [out], added to, or NULL; with a scale */
+} fathom_linear_backward_args;
+FATHOM_API fathom_status fathom_linear_backward(fathom_context* context,
+                                                const fathom_linear_backward_args* args);
 
 /* SwiGLU (the giant's MLP): y = silu(x[:, :C]) * x[:, C:], x [rows,2C], y [rows,C]. */
 typedef struct {
@@ -141,6 +170,16 @@ typedef struct {
   float* y;               /* [rows,C] */
 } fathom_swiglu_args;
 FATHOM_API fathom_status fathom_swiglu(fathom_context* context, const fathom_swiglu_args* args);
+
+/* The gradient of fathom_swiglu. dx may be x (in place); it must not overlap dy. */
+typedef struct {
+  int64_t rows, channels; /* C */
+  const float* x;         /* [rows,2C] */
+  const float* dy;        /* [rows,C] */
+  float* dx;              /* [rows,2C], overwritten */
+} fathom_swiglu_backward_args;
+FATHOM_API fathom_status fathom_swiglu_backward(fathom_context* context,
+                                                const fathom_swiglu_backward_args* args);
 
 /* ---- attention ---- */
 
@@ -157,6 +196,23 @@ typedef struct {
   float* log_sum_exp;    /* [B,heads,T], natural logarithm of the row sums of exp(scale * q k^T), or NULL */
 } fathom_attention_args;
 FATHOM_API fathom_status fathom_attention(fathom_context* context, const fathom_attention_args* args);
+
+/*
+ * The gradient of fathom_attention. The score matrix is computed again in tiles, and never stored. dqkv
+ * must not overlap anything that is read.
+ */
+typedef struct {
+  int64_t batch, tokens, heads, head_dim;
+  const float* qkv;         /* [B,T,3,heads,D], as given to fathom_attention */
+  float scale;              /* as given to fathom_attention */
+  float reserved;           /* 0 */
+  const float* out;         /* [B,T,heads*D], from fathom_attention */
+  const float* log_sum_exp; /* [B,heads,T], from fathom_attention */
+  const float* d_out;       /* [B,T,heads*D] */
+  float* dqkv;              /* [B,T,3,heads,D], overwritten */
+} fathom_attention_backward_args;
+FATHOM_API fathom_status fathom_attention_backward(fathom_context* context,
+                                                   const fathom_attention_backward_args* args);
 
 /* ---- norm ---- */
 

@@ -20,10 +20,10 @@ public class FathomNative extends FathomNative$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = dev.fathom.bindings.NativeLibrary.lookup();
 
-    private static final int FATHOM_ABI_VERSION = (int)1L;
+    private static final int FATHOM_ABI_VERSION = (int)2L;
     /**
      * {@snippet lang=c :
-     * #define FATHOM_ABI_VERSION 1
+     * #define FATHOM_ABI_VERSION 2
      * }
      */
     public static int FATHOM_ABI_VERSION() {
@@ -1249,6 +1249,67 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
+    private static class fathom_linear_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_linear_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_linear_backward(fathom_context *context, const fathom_linear_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_linear_backward$descriptor() {
+        return fathom_linear_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_linear_backward(fathom_context *context, const fathom_linear_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_linear_backward$handle() {
+        return fathom_linear_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_linear_backward(fathom_context *context, const fathom_linear_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_linear_backward$address() {
+        return fathom_linear_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_linear_backward(fathom_context *context, const fathom_linear_backward_args *args)
+     * }
+     */
+    public static int fathom_linear_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_linear_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_linear_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class fathom_swiglu {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,
@@ -1310,6 +1371,67 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
+    private static class fathom_swiglu_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_swiglu_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_swiglu_backward(fathom_context *context, const fathom_swiglu_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_swiglu_backward$descriptor() {
+        return fathom_swiglu_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_swiglu_backward(fathom_context *context, const fathom_swiglu_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_swiglu_backward$handle() {
+        return fathom_swiglu_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_swiglu_backward(fathom_context *context, const fathom_swiglu_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_swiglu_backward$address() {
+        return fathom_swiglu_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_swiglu_backward(fathom_context *context, const fathom_swiglu_backward_args *args)
+     * }
+     */
+    public static int fathom_swiglu_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_swiglu_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_swiglu_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class fathom_attention {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,
@@ -1362,6 +1484,67 @@ public class FathomNative extends FathomNative$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("fathom_attention", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_attention_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_attention_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_attention_backward(fathom_context *context, const fathom_attention_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_attention_backward$descriptor() {
+        return fathom_attention_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_attention_backward(fathom_context *context, const fathom_attention_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_attention_backward$handle() {
+        return fathom_attention_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_attention_backward(fathom_context *context, const fathom_attention_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_attention_backward$address() {
+        return fathom_attention_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_attention_backward(fathom_context *context, const fathom_attention_backward_args *args)
+     * }
+     */
+    public static int fathom_attention_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_attention_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_attention_backward", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {

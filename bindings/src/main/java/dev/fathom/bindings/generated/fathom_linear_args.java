@@ -26,6 +26,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const float *scale;
  *     const float *residual;
  *     float *y;
+ *     float *pre_activation;
  * }
  * }
  */
@@ -46,7 +47,8 @@ public class fathom_linear_args {
         FathomNative.C_LONG.withName("activation"),
         FathomNative.C_POINTER.withName("scale"),
         FathomNative.C_POINTER.withName("residual"),
-        FathomNative.C_POINTER.withName("y")
+        FathomNative.C_POINTER.withName("y"),
+        FathomNative.C_POINTER.withName("pre_activation")
     ).withName("fathom_linear_args");
 
     /**
@@ -538,6 +540,50 @@ public class fathom_linear_args {
      */
     public static void y(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(y$LAYOUT, y$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout pre_activation$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("pre_activation"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float *pre_activation
+     * }
+     */
+    public static final AddressLayout pre_activation$layout() {
+        return pre_activation$LAYOUT;
+    }
+
+    private static final long pre_activation$OFFSET = $LAYOUT.byteOffset(groupElement("pre_activation"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float *pre_activation
+     * }
+     */
+    public static final long pre_activation$offset() {
+        return pre_activation$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float *pre_activation
+     * }
+     */
+    public static MemorySegment pre_activation(MemorySegment struct) {
+        return struct.get(pre_activation$LAYOUT, pre_activation$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float *pre_activation
+     * }
+     */
+    public static void pre_activation(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(pre_activation$LAYOUT, pre_activation$OFFSET, fieldValue);
     }
 
     /**

@@ -4,7 +4,9 @@ import dev.fathom.bindings.CpuContext;
 import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.FathomNative;
 import dev.fathom.bindings.generated.fathom_linear_args;
+import dev.fathom.bindings.generated.fathom_linear_backward_args;
 import dev.fathom.bindings.generated.fathom_swiglu_args;
+import dev.fathom.bindings.generated.fathom_swiglu_backward_args;
 import dev.fathom.nn.op.Activation;
 import dev.fathom.nn.op.LinearOps;
 import dev.fathom.nn.tensor.Memory;
@@ -12,7 +14,7 @@ import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cpu/linear.c. */
+/** kernels/cpu/linear.c and linear_backward.c. */
 final class CpuLinear extends CpuFamily implements LinearOps {
 
   CpuLinear(CpuContext context) {
@@ -53,6 +55,7 @@ final class CpuLinear extends CpuFamily implements LinearOps {
     fathom_linear_args.scale(args, address(scale));
     fathom_linear_args.residual(args, address(residual));
     fathom_linear_args.y(args, y.data());
+    fathom_linear_args.pre_activation(args, address(preActivation));
     Native.check(FathomNative.fathom_linear(context.handle(), args));
   }
 
@@ -81,11 +84,37 @@ final class CpuLinear extends CpuFamily implements LinearOps {
       @Nullable Tensor dWeight,
       @Nullable Tensor dBias,
       @Nullable Tensor dScale) {
-    throw new UnsupportedOperationException("not built yet");
+    long in = weight.extent(1);
+    long out = weight.extent(0);
+    MemorySegment args = Native.arguments(fathom_linear_backward_args.layout());
+    fathom_linear_backward_args.rows(args, dy.size() / out);
+    fathom_linear_backward_args.in(args, in);
+    fathom_linear_backward_args.out(args, out);
+    fathom_linear_backward_args.x(args, address(x));
+    fathom_linear_backward_args.x_stride(args, in);
+    fathom_linear_backward_args.weight(args, weight.data());
+    fathom_linear_backward_args.bias(args, address(bias));
+    fathom_linear_backward_args.activation(args, code(activation));
+    fathom_linear_backward_args.pre_activation(args, address(preActivation));
+    fathom_linear_backward_args.scale(args, address(scale));
+    fathom_linear_backward_args.dy(args, dy.data());
+    fathom_linear_backward_args.dx(args, address(dx));
+    fathom_linear_backward_args.accumulate(args, accumulate ? 1 : 0);
+    fathom_linear_backward_args.d_weight(args, address(dWeight));
+    fathom_linear_backward_args.d_bias(args, address(dBias));
+    fathom_linear_backward_args.d_scale(args, address(dScale));
+    Native.check(FathomNative.fathom_linear_backward(context.handle(), args));
   }
 
   @Override
   public void swigluBackward(Tensor x, Tensor dy, Tensor dx) {
-    throw new UnsupportedOperationException("not built yet");
+    long channels = dy.extent(-1);
+    MemorySegment args = Native.arguments(fathom_swiglu_backward_args.layout());
+    fathom_swiglu_backward_args.rows(args, dy.size() / channels);
+    fathom_swiglu_backward_args.channels(args, channels);
+    fathom_swiglu_backward_args.x(args, x.data());
+    fathom_swiglu_backward_args.dy(args, dy.data());
+    fathom_swiglu_backward_args.dx(args, dx.data());
+    Native.check(FathomNative.fathom_swiglu_backward(context.handle(), args));
   }
 }
