@@ -51,10 +51,12 @@ typedef struct {
   fathom_status (*attention)(fathom_context*, const fathom_attention_args*);
   fathom_status (*attention_backward)(fathom_context*, const fathom_attention_backward_args*);
   fathom_status (*layer_norm)(fathom_context*, const fathom_layer_norm_args*);
+  fathom_status (*layer_norm_backward)(fathom_context*, const fathom_layer_norm_backward_args*);
   int64_t (*patch_embed_packed_size)(int64_t channels, int64_t patch);
   fathom_status (*patch_embed_pack)(fathom_context*, int64_t channels, int64_t patch,
                                     const float* weight, float* packed);
   fathom_status (*patch_embed)(fathom_context*, const fathom_patch_embed_args*);
+  fathom_status (*patch_embed_backward)(fathom_context*, const fathom_patch_embed_backward_args*);
   int64_t (*conv2d_packed_size)(int64_t out, int64_t in, int64_t kernel, int64_t stride,
                                 int64_t algorithm);
   fathom_status (*conv2d_pack)(fathom_context*, int64_t out, int64_t in, int64_t kernel,
@@ -67,7 +69,15 @@ typedef struct {
   fathom_status (*conv_transpose2d)(fathom_context*, const fathom_conv_transpose2d_args*);
   fathom_status (*resize_bilinear)(fathom_context*, const fathom_resize_bilinear_args*);
   fathom_status (*resize_bicubic)(fathom_context*, const fathom_resize_bicubic_args*);
+  fathom_status (*resize_bilinear_backward)(fathom_context*,
+                                            const fathom_resize_bilinear_backward_args*);
+  fathom_status (*resize_bicubic_backward)(fathom_context*,
+                                           const fathom_resize_bicubic_backward_args*);
   fathom_status (*preprocess)(fathom_context*, const fathom_preprocess_args*);
+  fathom_status (*fill)(fathom_context*, int64_t n, float value, float* x);
+  fathom_status (*axpby)(fathom_context*, int64_t n, float a, const float* x, float b, float* y);
+  fathom_status (*sum_of_squares)(fathom_context*, int64_t n, const float* x, double* sum);
+  fathom_status (*adamw)(fathom_context*, const fathom_adamw_args*);
 } fathom_ops;
 
 extern const fathom_ops fathom_portable_ops;

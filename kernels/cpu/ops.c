@@ -7,7 +7,9 @@
   X(swiglu_backward) X(attention) X(attention_backward) X(layer_norm)                      \
   X(patch_embed_packed_size) X(patch_embed_pack) X(patch_embed) X(conv2d_packed_size)      \
   X(conv2d_pack) X(conv2d) X(conv_transpose2d_packed_size) X(conv_transpose2d_pack)        \
-  X(conv_transpose2d) X(resize_bilinear) X(resize_bicubic) X(preprocess)
+  X(conv_transpose2d) X(resize_bilinear) X(resize_bicubic) X(preprocess)        \
+  X(layer_norm_backward) X(patch_embed_backward) X(resize_bilinear_backward)               \
+  X(resize_bicubic_backward) X(fill) X(axpby) X(sum_of_squares) X(adamw)
 
 #define DECLARE(operator) extern __typeof__(*((fathom_ops*)0)->operator) FN(operator);
 OPERATORS(DECLARE)

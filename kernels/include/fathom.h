@@ -235,6 +235,26 @@ typedef struct {
 FATHOM_API fathom_status fathom_layer_norm(fathom_context* context,
                                            const fathom_layer_norm_args* args);
 
+/*
+ * Backward of layer_norm on whole tokens, of which the forward pass left out the first `skip` of each
+ * batch entry; they get 0 in dx, or nothing when accumulating. Outputs must not overlap each other or an
+ * input.
+ */
+typedef struct {
+  int64_t batch, rows, skip, channels;
+  const float* x;      /* [B,skip+rows,C], as in the forward pass */
+  const float* weight; /* [C] */
+  const float* mean;   /* [B,rows], from the forward pass */
+  const float* rstd;   /* [B,rows], from the forward pass */
+  const float* dy;     /* [B,rows,C] */
+  int64_t accumulate;  /* 1: dx is added to; 0: overwritten */
+  float* dx;           /* [B,skip+rows,C] or NULL */
+  float* d_weight;     /* [C], added to, or NULL */
+  float* d_bias;       /* [C], added to, or NULL */
+} fathom_layer_norm_backward_args;
+FATHOM_API fathom_status fathom_layer_norm_backward(fathom_context* context,
+                                                    const fathom_layer_norm_backward_args* args);
+
 /* ---- patch embedding ---- */
 
 /* Floats that a packed patch weight [C,3,P,P] takes. */
@@ -259,6 +279,24 @@ typedef struct {
 } fathom_patch_embed_args;
 FATHOM_API fathom_status fathom_patch_embed(fathom_context* context,
                                             const fathom_patch_embed_args* args);
+
+/*
+ * Backward of patch_embed, for its parameters; pictures get no gradient. Every output is added to, or
+ * left out when NULL. Outputs must not overlap.
+ */
+typedef struct {
+  int64_t batch, height, width; /* multiples of P */
+  int64_t patch, channels;      /* P, C */
+  int64_t class_token;          /* 1: tokens begin with a row for it; 0: they do not */
+  const float* image;           /* [B,H,W,3], as in the forward pass */
+  const float* d_tokens;        /* [B,class_token + H/P*W/P,C] */
+  float* d_weight;              /* [C,3,P,P] or NULL */
+  float* d_bias;                /* [C] or NULL */
+  float* d_cls;                 /* [C] or NULL; NULL without class_token */
+  float* d_position;            /* [class_token + H/P*W/P,C] or NULL */
+} fathom_patch_embed_backward_args;
+FATHOM_API fathom_status fathom_patch_embed_backward(fathom_context* context,
+                                                     const fathom_patch_embed_backward_args* args);
 
 /* ---- convolution ---- */
 
@@ -336,6 +374,18 @@ typedef struct {
 FATHOM_API fathom_status fathom_resize_bilinear(fathom_context* context,
                                                 const fathom_resize_bilinear_args* args);
 
+/* Backward of resize_bilinear: dx = or += the transposed resize of dy. */
+typedef struct {
+  int64_t batch, height, width, channels;
+  int64_t out_height, out_width;
+  int64_t align_corners; /* 0 or 1 */
+  const float* dy;       /* [B,OH,OW,C] */
+  int64_t accumulate;    /* 1: dx is added to; 0: overwritten */
+  float* dx;             /* [B,H,W,C], must not overlap dy */
+} fathom_resize_bilinear_backward_args;
+FATHOM_API fathom_status fathom_resize_bilinear_backward(
+    fathom_context* context, const fathom_resize_bilinear_backward_args* args);
+
 /*
  * Bicubic, A = -0.75, no antialiasing, edges clamped; source = (o + 1/2) * step - 1/2. A step of
  * H/OH is OpenCV's INTER_CUBIC and torch's align_corners=False; DINOv2's position table gives its own.
@@ -349,6 +399,17 @@ typedef struct {
 } fathom_resize_bicubic_args;
 FATHOM_API fathom_status fathom_resize_bicubic(fathom_context* context,
                                                const fathom_resize_bicubic_args* args);
+
+/* Backward of resize_bicubic: dx += the transposed resize of dy. */
+typedef struct {
+  int64_t batch, height, width, channels;
+  int64_t out_height, out_width;
+  double step_y, step_x;
+  const float* dy; /* [B,OH,OW,C] */
+  float* dx;       /* [B,H,W,C], added to; must not overlap dy */
+} fathom_resize_bicubic_backward_args;
+FATHOM_API fathom_status fathom_resize_bicubic_backward(
+    fathom_context* context, const fathom_resize_bicubic_backward_args* args);
 
 /*
  * A picture to the network's input: (bicubic(pixels) / 255 - mean) / std, bicubic as above with steps
@@ -365,6 +426,46 @@ typedef struct {
   float* y;              /* [out_height,out_width,3] */
 } fathom_preprocess_args;
 FATHOM_API fathom_status fathom_preprocess(fathom_context* context, const fathom_preprocess_args* args);
+
+/* ---- vector ---- */
+
+/* x[0,n) = value; n may be 0. */
+FATHOM_API fathom_status fathom_fill(fathom_context* context, int64_t n, float value, float* x);
+
+/* y = a x + b y. With b = 0, y is not read. x may be y. n may be 0. */
+FATHOM_API fathom_status fathom_axpby(fathom_context* context, int64_t n, float a, const float* x,
+                                      float b, float* y);
+
+/* *sum = the sum of x[i]^2, in float64; NaN or infinity if an element is. n may be 0. */
+FATHOM_API fathom_status fathom_sum_of_squares(fathom_context* context, int64_t n, const float* x,
+                                               double* sum);
+
+/* ---- optim ---- */
+
+/*
+ * One step of AdamW as torch.optim.AdamW computes it, with g = gradient_scale * gradient:
+ *
+ *     value *= 1 - rate * weight_decay
+ *     m = beta1 * m + (1 - beta1) * g
+ *     v = beta2 * v + (1 - beta2) * g^2
+ *     value -= rate / (1 - beta1^step) * m / (sqrt(v / (1 - beta2^step)) + eps)
+ *
+ * n may be 0. value, m and v must not overlap each other or gradient.
+ */
+typedef struct {
+  int64_t n;
+  float* value;          /* [n] */
+  const float* gradient; /* [n] */
+  float* m;              /* [n], first moment */
+  float* v;              /* [n], second moment */
+  int64_t step;          /* the number of this step, from 1 */
+  double rate;           /* >= 0 */
+  double beta1, beta2;   /* in [0,1) */
+  double eps;            /* >= 0 */
+  double weight_decay;   /* >= 0 */
+  double gradient_scale;
+} fathom_adamw_args;
+FATHOM_API fathom_status fathom_adamw(fathom_context* context, const fathom_adamw_args* args);
 
 #ifdef __cplusplus
 }

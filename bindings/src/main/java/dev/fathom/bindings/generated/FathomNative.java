@@ -1615,6 +1615,67 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
+    private static class fathom_layer_norm_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_layer_norm_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_layer_norm_backward(fathom_context *context, const fathom_layer_norm_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_layer_norm_backward$descriptor() {
+        return fathom_layer_norm_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_layer_norm_backward(fathom_context *context, const fathom_layer_norm_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_layer_norm_backward$handle() {
+        return fathom_layer_norm_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_layer_norm_backward(fathom_context *context, const fathom_layer_norm_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_layer_norm_backward$address() {
+        return fathom_layer_norm_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_layer_norm_backward(fathom_context *context, const fathom_layer_norm_backward_args *args)
+     * }
+     */
+    public static int fathom_layer_norm_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_layer_norm_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_layer_norm_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class fathom_patch_embed_packed_size {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_LONG,
@@ -1793,6 +1854,67 @@ public class FathomNative extends FathomNative$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("fathom_patch_embed", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_patch_embed_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_patch_embed_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_patch_embed_backward(fathom_context *context, const fathom_patch_embed_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_patch_embed_backward$descriptor() {
+        return fathom_patch_embed_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_patch_embed_backward(fathom_context *context, const fathom_patch_embed_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_patch_embed_backward$handle() {
+        return fathom_patch_embed_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_patch_embed_backward(fathom_context *context, const fathom_patch_embed_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_patch_embed_backward$address() {
+        return fathom_patch_embed_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_patch_embed_backward(fathom_context *context, const fathom_patch_embed_backward_args *args)
+     * }
+     */
+    public static int fathom_patch_embed_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_patch_embed_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_patch_embed_backward", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {
@@ -2245,6 +2367,67 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
+    private static class fathom_resize_bilinear_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_resize_bilinear_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_resize_bilinear_backward(fathom_context *context, const fathom_resize_bilinear_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_resize_bilinear_backward$descriptor() {
+        return fathom_resize_bilinear_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_resize_bilinear_backward(fathom_context *context, const fathom_resize_bilinear_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_resize_bilinear_backward$handle() {
+        return fathom_resize_bilinear_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_resize_bilinear_backward(fathom_context *context, const fathom_resize_bilinear_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_resize_bilinear_backward$address() {
+        return fathom_resize_bilinear_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_resize_bilinear_backward(fathom_context *context, const fathom_resize_bilinear_backward_args *args)
+     * }
+     */
+    public static int fathom_resize_bilinear_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_resize_bilinear_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_resize_bilinear_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class fathom_resize_bicubic {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,
@@ -2306,6 +2489,67 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
+    private static class fathom_resize_bicubic_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_resize_bicubic_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_resize_bicubic_backward(fathom_context *context, const fathom_resize_bicubic_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_resize_bicubic_backward$descriptor() {
+        return fathom_resize_bicubic_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_resize_bicubic_backward(fathom_context *context, const fathom_resize_bicubic_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_resize_bicubic_backward$handle() {
+        return fathom_resize_bicubic_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_resize_bicubic_backward(fathom_context *context, const fathom_resize_bicubic_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_resize_bicubic_backward$address() {
+        return fathom_resize_bicubic_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_resize_bicubic_backward(fathom_context *context, const fathom_resize_bicubic_backward_args *args)
+     * }
+     */
+    public static int fathom_resize_bicubic_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_resize_bicubic_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_resize_bicubic_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class fathom_preprocess {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,
@@ -2358,6 +2602,258 @@ public class FathomNative extends FathomNative$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("fathom_preprocess", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_fill {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_LONG,
+            FathomNative.C_FLOAT,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_fill");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_fill(fathom_context *context, int64_t n, float value, float *x)
+     * }
+     */
+    public static FunctionDescriptor fathom_fill$descriptor() {
+        return fathom_fill.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_fill(fathom_context *context, int64_t n, float value, float *x)
+     * }
+     */
+    public static MethodHandle fathom_fill$handle() {
+        return fathom_fill.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_fill(fathom_context *context, int64_t n, float value, float *x)
+     * }
+     */
+    public static MemorySegment fathom_fill$address() {
+        return fathom_fill.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_fill(fathom_context *context, int64_t n, float value, float *x)
+     * }
+     */
+    public static int fathom_fill(MemorySegment context, long n, float value, MemorySegment x) {
+        var mh$ = fathom_fill.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_fill", context, n, value, x);
+            }
+            return (int)mh$.invokeExact(context, n, value, x);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_axpby {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_LONG,
+            FathomNative.C_FLOAT,
+            FathomNative.C_POINTER,
+            FathomNative.C_FLOAT,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_axpby");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_axpby(fathom_context *context, int64_t n, float a, const float *x, float b, float *y)
+     * }
+     */
+    public static FunctionDescriptor fathom_axpby$descriptor() {
+        return fathom_axpby.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_axpby(fathom_context *context, int64_t n, float a, const float *x, float b, float *y)
+     * }
+     */
+    public static MethodHandle fathom_axpby$handle() {
+        return fathom_axpby.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_axpby(fathom_context *context, int64_t n, float a, const float *x, float b, float *y)
+     * }
+     */
+    public static MemorySegment fathom_axpby$address() {
+        return fathom_axpby.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_axpby(fathom_context *context, int64_t n, float a, const float *x, float b, float *y)
+     * }
+     */
+    public static int fathom_axpby(MemorySegment context, long n, float a, MemorySegment x, float b, MemorySegment y) {
+        var mh$ = fathom_axpby.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_axpby", context, n, a, x, b, y);
+            }
+            return (int)mh$.invokeExact(context, n, a, x, b, y);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_sum_of_squares {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_LONG,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_sum_of_squares");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_sum_of_squares(fathom_context *context, int64_t n, const float *x, double *sum)
+     * }
+     */
+    public static FunctionDescriptor fathom_sum_of_squares$descriptor() {
+        return fathom_sum_of_squares.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_sum_of_squares(fathom_context *context, int64_t n, const float *x, double *sum)
+     * }
+     */
+    public static MethodHandle fathom_sum_of_squares$handle() {
+        return fathom_sum_of_squares.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_sum_of_squares(fathom_context *context, int64_t n, const float *x, double *sum)
+     * }
+     */
+    public static MemorySegment fathom_sum_of_squares$address() {
+        return fathom_sum_of_squares.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_sum_of_squares(fathom_context *context, int64_t n, const float *x, double *sum)
+     * }
+     */
+    public static int fathom_sum_of_squares(MemorySegment context, long n, MemorySegment x, MemorySegment sum) {
+        var mh$ = fathom_sum_of_squares.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_sum_of_squares", context, n, x, sum);
+            }
+            return (int)mh$.invokeExact(context, n, x, sum);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_adamw {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_adamw");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_adamw(fathom_context *context, const fathom_adamw_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_adamw$descriptor() {
+        return fathom_adamw.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_adamw(fathom_context *context, const fathom_adamw_args *args)
+     * }
+     */
+    public static MethodHandle fathom_adamw$handle() {
+        return fathom_adamw.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_adamw(fathom_context *context, const fathom_adamw_args *args)
+     * }
+     */
+    public static MemorySegment fathom_adamw$address() {
+        return fathom_adamw.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_adamw(fathom_context *context, const fathom_adamw_args *args)
+     * }
+     */
+    public static int fathom_adamw(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_adamw.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_adamw", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {

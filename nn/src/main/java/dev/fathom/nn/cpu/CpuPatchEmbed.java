@@ -4,13 +4,14 @@ import dev.fathom.bindings.CpuContext;
 import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.FathomNative;
 import dev.fathom.bindings.generated.fathom_patch_embed_args;
+import dev.fathom.bindings.generated.fathom_patch_embed_backward_args;
 import dev.fathom.nn.op.PatchEmbedOps;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cpu/patch_embed.c. */
+/** kernels/cpu/patch_embed.c and patch_embed_backward.c. */
 final class CpuPatchEmbed extends CpuFamily implements PatchEmbedOps {
 
   CpuPatchEmbed(CpuContext context) {
@@ -63,6 +64,19 @@ final class CpuPatchEmbed extends CpuFamily implements PatchEmbedOps {
       @Nullable Tensor dBias,
       @Nullable Tensor dCls,
       @Nullable Tensor dPosition) {
-    throw new UnsupportedOperationException("not built yet");
+    MemorySegment args = Native.arguments(fathom_patch_embed_backward_args.layout());
+    fathom_patch_embed_backward_args.batch(args, image.extent(0));
+    fathom_patch_embed_backward_args.height(args, image.extent(1));
+    fathom_patch_embed_backward_args.width(args, image.extent(2));
+    fathom_patch_embed_backward_args.patch(args, patch);
+    fathom_patch_embed_backward_args.channels(args, dTokens.extent(2));
+    fathom_patch_embed_backward_args.class_token(args, 1);
+    fathom_patch_embed_backward_args.image(args, image.data());
+    fathom_patch_embed_backward_args.d_tokens(args, dTokens.data());
+    fathom_patch_embed_backward_args.d_weight(args, address(dWeight));
+    fathom_patch_embed_backward_args.d_bias(args, address(dBias));
+    fathom_patch_embed_backward_args.d_cls(args, address(dCls));
+    fathom_patch_embed_backward_args.d_position(args, address(dPosition));
+    Native.check(FathomNative.fathom_patch_embed_backward(context.handle(), args));
   }
 }

@@ -5,12 +5,14 @@ import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.FathomNative;
 import dev.fathom.bindings.generated.fathom_preprocess_args;
 import dev.fathom.bindings.generated.fathom_resize_bicubic_args;
+import dev.fathom.bindings.generated.fathom_resize_bicubic_backward_args;
 import dev.fathom.bindings.generated.fathom_resize_bilinear_args;
+import dev.fathom.bindings.generated.fathom_resize_bilinear_backward_args;
 import dev.fathom.nn.op.ResampleOps;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 
-/** kernels/cpu/resample.c. */
+/** kernels/cpu/resample.c and resample_backward.c. */
 final class CpuResample extends CpuFamily implements ResampleOps {
 
   CpuResample(CpuContext context) {
@@ -75,11 +77,33 @@ final class CpuResample extends CpuFamily implements ResampleOps {
   @Override
   public void resizeBilinearBackward(
       Tensor dy, boolean alignCorners, Tensor dx, boolean accumulate) {
-    throw new UnsupportedOperationException("not built yet");
+    MemorySegment args = Native.arguments(fathom_resize_bilinear_backward_args.layout());
+    fathom_resize_bilinear_backward_args.batch(args, dx.extent(0));
+    fathom_resize_bilinear_backward_args.height(args, dx.extent(1));
+    fathom_resize_bilinear_backward_args.width(args, dx.extent(2));
+    fathom_resize_bilinear_backward_args.channels(args, dx.extent(3));
+    fathom_resize_bilinear_backward_args.out_height(args, dy.extent(1));
+    fathom_resize_bilinear_backward_args.out_width(args, dy.extent(2));
+    fathom_resize_bilinear_backward_args.align_corners(args, alignCorners ? 1 : 0);
+    fathom_resize_bilinear_backward_args.dy(args, dy.data());
+    fathom_resize_bilinear_backward_args.accumulate(args, accumulate ? 1 : 0);
+    fathom_resize_bilinear_backward_args.dx(args, dx.data());
+    Native.check(FathomNative.fathom_resize_bilinear_backward(context.handle(), args));
   }
 
   @Override
   public void resizeBicubicBackward(Tensor dy, double stepY, double stepX, Tensor dx) {
-    throw new UnsupportedOperationException("not built yet");
+    MemorySegment args = Native.arguments(fathom_resize_bicubic_backward_args.layout());
+    fathom_resize_bicubic_backward_args.batch(args, dx.extent(0));
+    fathom_resize_bicubic_backward_args.height(args, dx.extent(1));
+    fathom_resize_bicubic_backward_args.width(args, dx.extent(2));
+    fathom_resize_bicubic_backward_args.channels(args, dx.extent(3));
+    fathom_resize_bicubic_backward_args.out_height(args, dy.extent(1));
+    fathom_resize_bicubic_backward_args.out_width(args, dy.extent(2));
+    fathom_resize_bicubic_backward_args.step_y(args, stepY);
+    fathom_resize_bicubic_backward_args.step_x(args, stepX);
+    fathom_resize_bicubic_backward_args.dy(args, dy.data());
+    fathom_resize_bicubic_backward_args.dx(args, dx.data());
+    Native.check(FathomNative.fathom_resize_bicubic_backward(context.handle(), args));
   }
 }

@@ -1,8 +1,13 @@
 package dev.fathom.nn.cpu;
 
 import dev.fathom.bindings.CpuContext;
+import dev.fathom.bindings.Native;
+import dev.fathom.bindings.generated.FathomNative;
 import dev.fathom.nn.op.VectorOps;
 import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /** kernels/cpu/vector.c. */
 final class CpuVector extends CpuFamily implements VectorOps {
@@ -13,16 +18,23 @@ final class CpuVector extends CpuFamily implements VectorOps {
 
   @Override
   public void fill(Tensor x, float value) {
-    throw new UnsupportedOperationException("not built yet");
+    Native.check(FathomNative.fathom_fill(context.handle(), x.size(), value, x.data()));
   }
 
   @Override
   public void axpby(float a, Tensor x, float b, Tensor y) {
-    throw new UnsupportedOperationException("not built yet");
+    if (x.size() != y.size()) {
+      throw new IllegalArgumentException("axpby: x " + x + ", y " + y);
+    }
+    Native.check(FathomNative.fathom_axpby(context.handle(), x.size(), a, x.data(), b, y.data()));
   }
 
   @Override
   public double sumOfSquares(Tensor x) {
-    throw new UnsupportedOperationException("not built yet");
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment sum = call.allocate(ValueLayout.JAVA_DOUBLE);
+      Native.check(FathomNative.fathom_sum_of_squares(context.handle(), x.size(), x.data(), sum));
+      return sum.get(ValueLayout.JAVA_DOUBLE, 0);
+    }
   }
 }
