@@ -65,6 +65,11 @@ typedef struct {
   fathom_status (*resize_bilinear)(fathom_context*, const fathom_resize_bilinear_args*);
   fathom_status (*resize_bicubic)(fathom_context*, const fathom_resize_bicubic_args*);
   fathom_status (*preprocess)(fathom_context*, const fathom_preprocess_args*);
+  fathom_status (*ssi_loss)(fathom_context*, fathom_ssi_loss_args*);
+  fathom_status (*cutmix_loss)(fathom_context*, fathom_cutmix_loss_args*);
+  fathom_status (*gradient_matching_loss)(fathom_context*, fathom_gradient_matching_loss_args*);
+  fathom_status (*alignment_loss)(fathom_context*, fathom_alignment_loss_args*);
+  fathom_status (*silog_loss)(fathom_context*, fathom_silog_loss_args*);
 } fathom_ops;
 
 extern const fathom_ops fathom_portable_ops;
