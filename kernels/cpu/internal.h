@@ -78,6 +78,11 @@ typedef struct {
   fathom_status (*axpby)(fathom_context*, int64_t n, float a, const float* x, float b, float* y);
   fathom_status (*sum_of_squares)(fathom_context*, int64_t n, const float* x, double* sum);
   fathom_status (*adamw)(fathom_context*, const fathom_adamw_args*);
+  fathom_status (*ssi_loss)(fathom_context*, fathom_ssi_loss_args*);
+  fathom_status (*cutmix_loss)(fathom_context*, fathom_cutmix_loss_args*);
+  fathom_status (*gradient_matching_loss)(fathom_context*, fathom_gradient_matching_loss_args*);
+  fathom_status (*alignment_loss)(fathom_context*, fathom_alignment_loss_args*);
+  fathom_status (*silog_loss)(fathom_context*, fathom_silog_loss_args*);
 } fathom_ops;
 
 extern const fathom_ops fathom_portable_ops;

@@ -467,6 +467,108 @@ typedef struct {
 } fathom_adamw_args;
 FATHOM_API fathom_status fathom_adamw(fathom_context* context, const fathom_adamw_args* args);
 
+/* ---- loss ---- */
+
+/*
+ * Each loss writes its value to args->loss and, where gradient is not NULL, factor times its
+ * derivative by the prediction there: 0 for pixels that do not count. A mask is 0 where a pixel does
+ * not count; without one, every pixel does. gradient must not overlap an input.
+ *
+ * A map is normalised over a region as (d - t) / s: t its median, the lower one of an even number, s
+ * the mean absolute deviation from it. A region without pixels, or where the prediction or the target
+ * has s = 0 (below the smallest normal float: a constant map, a single pixel), adds nothing and has no
+ * gradient, but still counts as a picture or as area where a mean is taken over those. NaN or infinity
+ * among a region's pixels makes the loss NaN, and the gradient of that region's pixels. Of pixels equal
+ * to the median each has the same part of its gradient; |x| has derivative 0 at 0.
+ */
+
+/*
+ * Scale-shift-invariant: for each picture the mean of |normalised prediction - normalised target| over
+ * its valid pixels, or over the floor((1 - trim) n) of them where it is smallest (none: adds nothing);
+ * then the mean over the B pictures. Where some of several equal residuals are kept, each counts in part.
+ */
+typedef struct {
+  int64_t batch, height, width;
+  const float* prediction; /* [B,H,W] */
+  const float* target;     /* [B,H,W] */
+  const float* mask;       /* [B,H,W] or NULL */
+  double trim;             /* 0 <= trim < 1 */
+  double factor;
+  float* gradient; /* [B,H,W] or NULL */
+  double loss;     /* out */
+} fathom_ssi_loss_args;
+FATHOM_API fathom_status fathom_ssi_loss(fathom_context* context, fathom_ssi_loss_args* args);
+
+/*
+ * The pair of a picture mixed by CutMix: scale-shift-invariant against `inside` within the box and
+ * against `outside` elsewhere, both regions normalised on their own; the mean over the picture's
+ * pixels, then over the B pictures. A box may be empty or the whole picture.
+ */
+typedef struct {
+  int64_t batch, height, width;
+  const float* prediction; /* [B,H,W] */
+  const float* inside;     /* [B,H,W] */
+  const float* outside;    /* [B,H,W] */
+  const int64_t* boxes;    /* [B,4]: top, left, bottom, right; rows [top,bottom), columns [left,right) */
+  double factor;
+  float* gradient; /* [B,H,W] or NULL */
+  double loss;     /* out */
+} fathom_cutmix_loss_args;
+FATHOM_API fathom_status fathom_cutmix_loss(fathom_context* context, fathom_cutmix_loss_args* args);
+
+/*
+ * Gradient matching: r = normalised prediction - normalised target, each picture on its own. For
+ * strides 1, 2, 4, 8, on the grid of every stride-th pixel, the sum of |difference| between horizontal
+ * and vertical neighbours that both count, over the batch, divided by the batch's pixels of that grid
+ * that count; then the sum over strides. Pixels of a picture that cannot be normalised do not count.
+ */
+typedef struct {
+  int64_t batch, height, width;
+  const float* prediction; /* [B,H,W] */
+  const float* target;     /* [B,H,W] */
+  const float* mask;       /* [B,H,W] or NULL */
+  double factor;
+  float* gradient; /* [B,H,W] or NULL */
+  double loss;     /* out */
+} fathom_gradient_matching_loss_args;
+FATHOM_API fathom_status fathom_gradient_matching_loss(fathom_context* context,
+                                                       fathom_gradient_matching_loss_args* args);
+
+/*
+ * Feature alignment: the mean of 1 - cosine(student, frozen) over the tokens whose cosine is below
+ * margin; 0 if there is none. A token that is 0 in one of the two has cosine 0 and no gradient. A token
+ * whose cosine is NaN is kept, so that the loss is NaN.
+ */
+typedef struct {
+  int64_t rows, channels; /* B T, C */
+  const float* student;   /* [rows,C] */
+  const float* frozen;    /* [rows,C] */
+  double margin;
+  double factor;
+  float* gradient; /* [rows,C] or NULL */
+  double loss;     /* out */
+  int64_t kept;    /* out: tokens below margin */
+} fathom_alignment_loss_args;
+FATHOM_API fathom_status fathom_alignment_loss(fathom_context* context,
+                                               fathom_alignment_loss_args* args);
+
+/*
+ * Scale-invariant log: 10 sqrt(var(g) + beta mean(g)^2) with g = log(prediction + 1e-7) -
+ * log(target + 1e-7) over the batch's valid pixels, var unbiased. 0 without valid pixels; of a single
+ * one, var is 0. Where the loss is 0, so is the gradient. Numbers below -1e-7 make the loss NaN.
+ */
+typedef struct {
+  int64_t batch, height, width;
+  const float* prediction; /* [B,H,W] */
+  const float* target;     /* [B,H,W] */
+  const float* mask;       /* [B,H,W] or NULL */
+  double beta;
+  double factor;
+  float* gradient; /* [B,H,W] or NULL */
+  double loss;     /* out */
+} fathom_silog_loss_args;
+FATHOM_API fathom_status fathom_silog_loss(fathom_context* context, fathom_silog_loss_args* args);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2862,4 +2862,309 @@ public class FathomNative extends FathomNative$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class fathom_ssi_loss {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_ssi_loss");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_ssi_loss(fathom_context *context, fathom_ssi_loss_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_ssi_loss$descriptor() {
+        return fathom_ssi_loss.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_ssi_loss(fathom_context *context, fathom_ssi_loss_args *args)
+     * }
+     */
+    public static MethodHandle fathom_ssi_loss$handle() {
+        return fathom_ssi_loss.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_ssi_loss(fathom_context *context, fathom_ssi_loss_args *args)
+     * }
+     */
+    public static MemorySegment fathom_ssi_loss$address() {
+        return fathom_ssi_loss.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_ssi_loss(fathom_context *context, fathom_ssi_loss_args *args)
+     * }
+     */
+    public static int fathom_ssi_loss(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_ssi_loss.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_ssi_loss", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_cutmix_loss {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_cutmix_loss");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_cutmix_loss(fathom_context *context, fathom_cutmix_loss_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_cutmix_loss$descriptor() {
+        return fathom_cutmix_loss.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_cutmix_loss(fathom_context *context, fathom_cutmix_loss_args *args)
+     * }
+     */
+    public static MethodHandle fathom_cutmix_loss$handle() {
+        return fathom_cutmix_loss.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_cutmix_loss(fathom_context *context, fathom_cutmix_loss_args *args)
+     * }
+     */
+    public static MemorySegment fathom_cutmix_loss$address() {
+        return fathom_cutmix_loss.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_cutmix_loss(fathom_context *context, fathom_cutmix_loss_args *args)
+     * }
+     */
+    public static int fathom_cutmix_loss(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_cutmix_loss.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_cutmix_loss", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_gradient_matching_loss {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_gradient_matching_loss");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_gradient_matching_loss(fathom_context *context, fathom_gradient_matching_loss_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_gradient_matching_loss$descriptor() {
+        return fathom_gradient_matching_loss.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_gradient_matching_loss(fathom_context *context, fathom_gradient_matching_loss_args *args)
+     * }
+     */
+    public static MethodHandle fathom_gradient_matching_loss$handle() {
+        return fathom_gradient_matching_loss.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_gradient_matching_loss(fathom_context *context, fathom_gradient_matching_loss_args *args)
+     * }
+     */
+    public static MemorySegment fathom_gradient_matching_loss$address() {
+        return fathom_gradient_matching_loss.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_gradient_matching_loss(fathom_context *context, fathom_gradient_matching_loss_args *args)
+     * }
+     */
+    public static int fathom_gradient_matching_loss(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_gradient_matching_loss.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_gradient_matching_loss", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_alignment_loss {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_alignment_loss");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_alignment_loss(fathom_context *context, fathom_alignment_loss_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_alignment_loss$descriptor() {
+        return fathom_alignment_loss.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_alignment_loss(fathom_context *context, fathom_alignment_loss_args *args)
+     * }
+     */
+    public static MethodHandle fathom_alignment_loss$handle() {
+        return fathom_alignment_loss.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_alignment_loss(fathom_context *context, fathom_alignment_loss_args *args)
+     * }
+     */
+    public static MemorySegment fathom_alignment_loss$address() {
+        return fathom_alignment_loss.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_alignment_loss(fathom_context *context, fathom_alignment_loss_args *args)
+     * }
+     */
+    public static int fathom_alignment_loss(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_alignment_loss.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_alignment_loss", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_silog_loss {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_silog_loss");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_silog_loss(fathom_context *context, fathom_silog_loss_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_silog_loss$descriptor() {
+        return fathom_silog_loss.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_silog_loss(fathom_context *context, fathom_silog_loss_args *args)
+     * }
+     */
+    public static MethodHandle fathom_silog_loss$handle() {
+        return fathom_silog_loss.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_silog_loss(fathom_context *context, fathom_silog_loss_args *args)
+     * }
+     */
+    public static MemorySegment fathom_silog_loss$address() {
+        return fathom_silog_loss.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_silog_loss(fathom_context *context, fathom_silog_loss_args *args)
+     * }
+     */
+    public static int fathom_silog_loss(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_silog_loss.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_silog_loss", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 }
