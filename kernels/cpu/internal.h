@@ -83,6 +83,7 @@ typedef struct {
   fathom_status (*gradient_matching_loss)(fathom_context*, fathom_gradient_matching_loss_args*);
   fathom_status (*alignment_loss)(fathom_context*, fathom_alignment_loss_args*);
   fathom_status (*silog_loss)(fathom_context*, fathom_silog_loss_args*);
+  fathom_status (*cross_entropy_loss)(fathom_context*, fathom_cross_entropy_loss_args*);
 } fathom_ops;
 
 extern const fathom_ops fathom_portable_ops;

@@ -569,6 +569,21 @@ typedef struct {
 } fathom_silog_loss_args;
 FATHOM_API fathom_status fathom_silog_loss(fathom_context* context, fathom_silog_loss_args* args);
 
+/*
+ * Cross-entropy with soft targets: the mean over the rows of -sum_k target_k log softmax(logits)_k. A
+ * row whose targets are all 0 does not count; the loss is 0 if none does.
+ */
+typedef struct {
+  int64_t rows, classes;
+  const float* logits; /* [rows,classes] */
+  const float* target; /* [rows,classes], >= 0; a row sums to 1 or is 0 */
+  double factor;
+  float* gradient; /* [rows,classes] or NULL */
+  double loss;     /* out */
+} fathom_cross_entropy_loss_args;
+FATHOM_API fathom_status fathom_cross_entropy_loss(fathom_context* context,
+                                                   fathom_cross_entropy_loss_args* args);
+
 #ifdef __cplusplus
 }
 #endif

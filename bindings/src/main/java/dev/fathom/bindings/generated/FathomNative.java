@@ -3167,4 +3167,65 @@ public class FathomNative extends FathomNative$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class fathom_cross_entropy_loss {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_cross_entropy_loss");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_cross_entropy_loss(fathom_context *context, fathom_cross_entropy_loss_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_cross_entropy_loss$descriptor() {
+        return fathom_cross_entropy_loss.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_cross_entropy_loss(fathom_context *context, fathom_cross_entropy_loss_args *args)
+     * }
+     */
+    public static MethodHandle fathom_cross_entropy_loss$handle() {
+        return fathom_cross_entropy_loss.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_cross_entropy_loss(fathom_context *context, fathom_cross_entropy_loss_args *args)
+     * }
+     */
+    public static MemorySegment fathom_cross_entropy_loss$address() {
+        return fathom_cross_entropy_loss.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_cross_entropy_loss(fathom_context *context, fathom_cross_entropy_loss_args *args)
+     * }
+     */
+    public static int fathom_cross_entropy_loss(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_cross_entropy_loss.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_cross_entropy_loss", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 }

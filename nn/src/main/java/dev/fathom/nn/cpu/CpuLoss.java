@@ -4,6 +4,7 @@ import dev.fathom.bindings.CpuContext;
 import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.FathomNative;
 import dev.fathom.bindings.generated.fathom_alignment_loss_args;
+import dev.fathom.bindings.generated.fathom_cross_entropy_loss_args;
 import dev.fathom.bindings.generated.fathom_cutmix_loss_args;
 import dev.fathom.bindings.generated.fathom_gradient_matching_loss_args;
 import dev.fathom.bindings.generated.fathom_silog_loss_args;
@@ -16,7 +17,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cpu/loss_ssi.c, loss_gradient_matching.c, loss_alignment.c, loss_silog.c. */
+/** kernels/cpu/loss_ssi.c, loss_gradient_matching.c, loss_alignment.c, loss_silog.c,
+ * loss_cross_entropy.c. */
 final class CpuLoss extends CpuFamily implements LossOps {
 
   CpuLoss(CpuContext context) {
@@ -162,6 +164,20 @@ final class CpuLoss extends CpuFamily implements LossOps {
   @Override
   public double crossEntropy(
       Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits) {
-    throw new UnsupportedOperationException("not built yet");
+    
+    if (target.size() != logits.size() || (dLogits != null && dLogits.size() != logits.size())) {
+      throw new IllegalArgumentException(
+          "crossEntropy: logits " + logits + ", target " + target + ", gradient " + dLogits);
+    }
+    MemorySegment args = Native.arguments(fathom_cross_entropy_loss_args.layout());
+    fathom_cross_entropy_loss_args.rows(args, logits.size() / logits.extent(-1));
+    fathom_cross_entropy_loss_args.classes(args, logits.extent(-1));
+    fathom_cross_entropy_loss_args.logits(args, logits.data());
+    fathom_cross_entropy_loss_args.target(args, target.data());
+    fathom_cross_entropy_loss_args.factor(args, factor);
+    fathom_cross_entropy_loss_args.gradient(args, address(dLogits));
+    Native.check(FathomNative.fathom_cross_entropy_loss(context.handle(), args));
+    return fathom_cross_entropy_loss_args.loss(args);
+
   }
 }
