@@ -1,0 +1,47 @@
+package dev.fathom.training.cli;
+
+import dev.fathom.training.UserException;
+import dev.fathom.training.config.RunConfig;
+import dev.fathom.training.stage.RunFolder;
+import dev.fathom.training.stage.Stages;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code fathom pseudo-label}: the teacher annotates the unlabelled pictures. */
+@CommandLine.Command(
+    name = "pseudo-label",
+    description = "Lets the teacher annotate the unlabelled pictures.",
+    footer = {
+      "",
+      "Writes 16-bit disparities as tar shards with an index into DIR/pseudo-labels. Run again, it",
+      "goes on behind the last finished shard."
+    })
+final class PseudoLabelCommand extends Command {
+
+  @Mixin private RunOptions run = new RunOptions();
+
+  @Option(
+      names = {"-w", "--weights"},
+      paramLabel = "FILE",
+      description = "The teacher's weights. Default: those of the run in DIR.")
+  private @Nullable Path weights;
+
+  @Override
+  protected int run(Console console) throws Exception {
+    RunConfig config = run.read();
+    try (RunFolder folder = RunFolder.open(run.out(), config);
+        Stages stages = new Stages(config, folder, new ConsoleListener(console))) {
+      Path teacher = weights != null ? weights : folder.weights(Stages.TEACHER);
+      if (!Files.exists(teacher)) {
+        throw new UserException(
+            teacher.toString(), "no such file; train the teacher with 'fathom train'");
+      }
+      console.note("disparities in " + stages.pseudoLabels(teacher));
+    }
+    return ExitCode.OK;
+  }
+}

@@ -1,0 +1,109 @@
+package dev.fathom.training.stage;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.fathom.nn.DepthMap;
+import dev.fathom.nn.DepthModel;
+import dev.fathom.nn.DepthModelOptions;
+import dev.fathom.nn.RgbImage;
+import dev.fathom.nn.checkpoint.AtomicFile;
+import dev.fathom.training.config.RunConfig;
+import dev.fathom.training.data.DataSet;
+import dev.fathom.training.data.LoaderSettings;
+import dev.fathom.training.data.Prefetcher;
+import dev.fathom.training.data.Sample;
+import dev.fathom.training.data.ShardWriter;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.concurrent.CancellationException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The second stage: the teacher's disparity of each clean, undistorted picture, at the size at which
+ * the network sees it. A run that was stopped goes on behind the last finished shard.
+ */
+final class PseudoLabelling {
+
+  /** The file that says that every picture has been looked at. */
+  static final String DONE = "complete";
+
+  private final RunConfig config;
+  private final StageListener listener;
+  private final Path badSamples;
+
+  PseudoLabelling(RunConfig config, StageListener listener, Path badSamples) {
+    this.config = config;
+    this.listener = listener;
+    this.badSamples = badSamples;
+  }
+
+  void run(DataSet pictures, Path teacher, Path folder) throws IOException {
+    DepthModelOptions options =
+        DepthModelOptions.defaults().withInputSize(config.input().side());
+    if (config.threads() > 0) {
+      options = options.withThreads(config.threads());
+    }
+    try (ShardWriter shards = ShardWriter.open(folder, config.pseudoLabel().perShard());
+        DepthModel model = DepthModel.load(teacher, options)) {
+      long start = start(pictures, shards);
+      listener.begin("pseudo-labels", start, pictures.size(), "pictures");
+      try (Prefetcher loader =
+          Prefetcher.start(
+              pictures,
+              config.seed(),
+              start,
+              LoaderSettings.inOrder(config.loader().workers())
+                  .withMemory((long) config.loader().memoryMb() << 20)
+                  .withBad(config.loader().badShare(), badSamples))) {
+        Prefetcher.Item item = next(loader);
+        while (item != null) {
+          annotate(model, shards, item.sample());
+          listener.step(item.position() + 1, new LinkedHashMap<>());
+          item = next(loader);
+        }
+        shards.finish();
+      } finally {
+        listener.end();
+      }
+      String summary = shards.written() + " disparities of " + pictures.name() + "\n";
+      AtomicFile.write(
+          folder.resolve(DONE), out -> out.write(ByteBuffer.wrap(summary.getBytes(UTF_8))));
+    }
+  }
+
+  /** The position behind the last picture in a finished shard. */
+  private static long start(DataSet pictures, ShardWriter shards) {
+    String last = shards.lastId();
+    if (last == null) {
+      return 0;
+    }
+    for (int i = 0; i < pictures.size(); i++) {
+      if (pictures.id(i).equals(last)) {
+        return i + 1L;
+      }
+    }
+    return 0;
+  }
+
+  private static void annotate(DepthModel model, ShardWriter shards, Sample sample)
+      throws IOException {
+    RgbImage picture = sample.picture();
+    DepthMap map = model.estimateRaw(picture);
+    float[] disparity = map.values();
+    for (int i = 0; i < disparity.length; i++) {
+      disparity[i] = Float.isFinite(disparity[i]) ? Math.max(disparity[i], 0) : 0;
+    }
+    shards.append(sample.id(), disparity, map.width(), map.height());
+  }
+
+  private static Prefetcher.@Nullable Item next(Prefetcher loader) {
+    try {
+      return loader.next();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new CancellationException("interrupted while waiting for a picture");
+    }
+  }
+}

@@ -1,0 +1,34 @@
+package dev.fathom.training.stage;
+
+import dev.fathom.training.config.RunConfig;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+
+/** The whole pipeline of Depth Anything, in one folder. */
+public final class SelfTraining {
+
+  private SelfTraining() {}
+
+  /**
+   * Runs or goes on with a run: teacher, pseudo-labels, student, comparison, report.
+   *
+   * @return the comparison of teacher and student
+   */
+  public static Comparison run(RunConfig config, Path folder, StageListener listener)
+      throws IOException {
+    SequencedMap<String, Path> networks = new LinkedHashMap<>();
+    try (RunFolder run = RunFolder.open(folder, config)) {
+      try (Stages stages = new Stages(config, run, listener)) {
+        Path teacher = stages.teacher();
+        networks.put(Stages.TEACHER, teacher);
+        Path labels = config.student().unlabelled() ? stages.pseudoLabels(teacher) : null;
+        networks.put(Stages.STUDENT, stages.student(labels));
+      }
+      Comparison comparison = Comparison.of(config, networks, listener);
+      RunReport.write(config, folder, comparison);
+      return comparison;
+    }
+  }
+}

@@ -1,0 +1,123 @@
+package dev.fathom.training.stage;
+
+import dev.fathom.training.UserException;
+import dev.fathom.training.config.RunConfig;
+import dev.fathom.training.data.BadSampleException;
+import dev.fathom.training.data.ConcatDataSet;
+import dev.fathom.training.data.DataSet;
+import dev.fathom.training.data.DataSets;
+import dev.fathom.training.data.DataSpec;
+import dev.fathom.training.data.Sample;
+import dev.fathom.training.synth.Domain;
+import dev.fathom.training.synth.SynthDataSet;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Opens the data sets of a configuration. */
+public final class Sources {
+
+  private Sources() {}
+
+  /**
+   * Opens sources as one set, concatenated.
+   *
+   * @param key of the configuration, for messages
+   * @throws UserException if there is none, or one cannot be opened
+   */
+  public static DataSet open(String key, List<RunConfig.Source> sources) {
+    if (sources.isEmpty()) {
+      throw new UserException(key, "no data set is given");
+    }
+    List<DataSet> sets = new ArrayList<>();
+    try {
+      for (int i = 0; i < sources.size(); i++) {
+        sets.add(open(key + "[" + i + "]", sources.get(i)));
+      }
+    } catch (RuntimeException e) {
+      sets.forEach(DataSet::close);
+      throw e;
+    }
+    return sets.size() == 1 ? sets.getFirst() : new ConcatDataSet(sets);
+  }
+
+  /** Opens one source. */
+  public static DataSet open(String key, RunConfig.Source source) {
+    if (source.synth() != null) {
+      if (source.path() != null) {
+        throw new UserException(key, "give either a path or synth, not both");
+      }
+      return synth(key, source.synth());
+    }
+    Map<String, Object> entries = new LinkedHashMap<>();
+    put(entries, "path", source.path());
+    put(entries, "picture", source.picture());
+    put(entries, "depth", source.depth());
+    put(entries, "mask", source.mask());
+    put(entries, "sky", source.sky());
+    put(entries, "classes", source.classes());
+    put(entries, "kind", source.kind());
+    put(entries, "scale", source.scale());
+    put(entries, "min", source.min());
+    put(entries, "max", source.max());
+    if (source.path() == null) {
+      throw new UserException(key, "needs a path, or synth");
+    }
+    return DataSets.open(DataSpec.parse(entries, Path.of("")));
+  }
+
+  private static void put(Map<String, Object> entries, String key, @Nullable Object value) {
+    if (value != null) {
+      entries.put(key, value);
+    }
+  }
+
+  private static DataSet synth(String key, RunConfig.Synth synth) {
+    try {
+      List<Domain> domains = synth.domains().stream().map(Domain::named).toList();
+      return new SynthDataSet(
+          domains, synth.seed(), synth.first(), synth.count(), synth.side(), synth.side());
+    } catch (IllegalArgumentException e) {
+      throw new UserException(key + ".synth", String.valueOf(e.getMessage()), e);
+    }
+  }
+
+  /**
+   * Requires that a set has depth, by its first sample.
+   *
+   * @throws UserException if not, naming the key
+   */
+  static void requireTruth(String key, DataSet set) {
+    for (int i = 0; i < Math.min(set.size(), 16); i++) {
+      try {
+        Sample sample = set.read(i);
+        if (sample.truth() == null) {
+          throw new UserException(
+              key, set.name() + " has no depth; give the pattern of its depth files");
+        }
+        return;
+      } catch (BadSampleException e) {
+        // The loader counts and lists it; another may do here.
+        continue;
+      }
+    }
+  }
+
+  /** As {@link #requireTruth} for object classes. */
+  static void requireClasses(String key, DataSet set) {
+    for (int i = 0; i < Math.min(set.size(), 16); i++) {
+      try {
+        if (set.read(i).classes() == null) {
+          throw new UserException(
+              key, set.name() + " has no object classes; give the pattern of their files");
+        }
+        return;
+      } catch (BadSampleException e) {
+        continue;
+      }
+    }
+  }
+}

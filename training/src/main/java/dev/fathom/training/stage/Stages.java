@@ -1,0 +1,383 @@
+package dev.fathom.training.stage;
+
+import dev.fathom.nn.checkpoint.CheckpointException;
+import dev.fathom.nn.checkpoint.InferredModel;
+import dev.fathom.nn.checkpoint.SafeTensorsWriter;
+import dev.fathom.nn.cpu.CpuBackend;
+import dev.fathom.nn.layer.Loader;
+import dev.fathom.nn.layer.Weights;
+import dev.fathom.nn.model.DepthAnything;
+import dev.fathom.nn.model.DinoV2;
+import dev.fathom.nn.model.ModelConfig;
+import dev.fathom.nn.model.PatchClassifier;
+import dev.fathom.nn.model.RandomWeights;
+import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.optim.AdamW;
+import dev.fathom.nn.tensor.NativeMemory;
+import dev.fathom.training.UserException;
+import dev.fathom.training.config.ConfigReader;
+import dev.fathom.training.config.RunConfig;
+import dev.fathom.training.data.DataSet;
+import dev.fathom.training.data.PseudoLabelSet;
+import dev.fathom.training.data.SubsetDataSet;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.function.LongFunction;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The stages of a run, each from the files of those before to files of its own. A stage that is
+ * complete is not done again, one that was stopped goes on where it was.
+ */
+public final class Stages implements AutoCloseable {
+
+  /** Folder of the encoder that is pretrained where no checkpoint is given. */
+  public static final String ENCODER = "encoder";
+
+  /** Folder of the first network. */
+  public static final String TEACHER = "teacher";
+
+  /** Folder of the teacher's disparities of the unlabelled pictures. */
+  public static final String LABELS = "pseudo-labels";
+
+  /** Folder of the second network. */
+  public static final String STUDENT = "student";
+
+  private final RunConfig config;
+  private final RunFolder run;
+  private final StageListener listener;
+  private final ModelConfig model;
+  private final Backend backend;
+  private final CpuBackend cpu;
+
+  /** The stages of a run in a folder. */
+  public Stages(RunConfig config, RunFolder run, StageListener listener) {
+    this.config = config;
+    this.run = run;
+    this.listener = listener;
+    model = ModelSetup.network(config);
+    int threads =
+        config.threads() > 0 ? config.threads() : Runtime.getRuntime().availableProcessors();
+    cpu = new CpuBackend(threads);
+    backend = cpu;
+  }
+
+  /** The network's shape. */
+  public ModelConfig model() {
+    return model;
+  }
+
+  /**
+   * The encoder that teacher and student start from and that features are aligned to: the
+   * configured checkpoint, or one pretrained here.
+   *
+   * @return its file
+   */
+  public Path encoder() throws IOException {
+    String given = config.model().encoder();
+    if (given != null) {
+      Path file = Path.of(given);
+      if (!Files.exists(file)) {
+        throw new UserException("model.encoder", given + ": no such file");
+      }
+      return file;
+    }
+    Path result = run.weights(ENCODER);
+    if (Files.exists(result)) {
+      return result;
+    }
+    RunConfig.Pretrain settings = config.pretrain();
+    if (settings.sources().isEmpty()) {
+      throw new UserException(
+          "model.encoder",
+          "no DINOv2 checkpoint is given, and pretrain.sources names no pictures with classes to"
+              + " pretrain an encoder on");
+    }
+    listener.note("no encoder checkpoint is given: one is pretrained on classes of patches");
+    Path folder = run.stage(ENCODER);
+    try (DataSet pictures = Sources.open("pretrain.sources", settings.sources())) {
+      Sources.requireClasses("pretrain.sources", pictures);
+      try (Learner<PatchClassifier> learner =
+          new Learner<>(
+              backend,
+              new RandomWeights(config.seed()),
+              loader -> new PatchClassifier(loader, model, settings.classes()))) {
+        Trainer.Plan plan =
+            new Trainer.Plan(
+                "encoder",
+                settings.steps(),
+                ModelSetup.schedule(settings.schedule(), settings.warmupSteps()),
+                List.of(new AdamW.Group("all", settings.rate(), _ -> true)),
+                settings.weightDecay(),
+                Map.of());
+        train(
+            learner,
+            plan,
+            folder,
+            step ->
+                new ClassifierObjective(
+                    learner,
+                    new LoadedSamples(
+                        pictures, config, step * settings.batch(), run.badSamples()),
+                    config,
+                    model.patch()),
+            OptionalDouble::empty,
+            name -> name.startsWith(PatchClassifier.ENCODER + "."),
+            result);
+      }
+    }
+    return result;
+  }
+
+  /**
+   * Trains the teacher on labelled pictures.
+   *
+   * @return its weights
+   */
+  public Path teacher() throws IOException {
+    Path result = run.weights(TEACHER);
+    if (Files.exists(result)) {
+      return result;
+    }
+    RunConfig.Teacher settings = config.teacher();
+    Path encoder = encoder();
+    try (DataSet all = Sources.open("data.labelled", config.data().labelled());
+        Validated sets = Validated.of(config, all)) {
+      Sources.requireTruth("data.labelled", sets.training());
+      long steps =
+          steps(settings.steps(), settings.epochs(), sets.training().size(), settings.batch());
+      try (Learner<DepthAnything> learner = depthLearner(encoder, 1)) {
+        Trainer.Plan plan =
+            plan(
+                "teacher",
+                steps,
+                settings.schedule(),
+                settings.warmupSteps(),
+                settings.encoderRate(),
+                settings.headRate());
+        train(
+            learner,
+            plan,
+            run.stage(TEACHER),
+            step ->
+                new SupervisedObjective(
+                    learner,
+                    new LoadedSamples(
+                        sets.training(), config, step * settings.batch(), run.badSamples()),
+                    config,
+                    settings.batch(),
+                    settings.flip(),
+                    settings.recompute()),
+            new Validator(learner, sets.validation(), config),
+            _ -> true,
+            result);
+      }
+    }
+    return result;
+  }
+
+  /**
+   * Lets the teacher annotate the unlabelled pictures.
+   *
+   * @param teacher its weights
+   * @return the folder of the disparities
+   */
+  public Path pseudoLabels(Path teacher) throws IOException {
+    Path folder = run.stage(LABELS);
+    if (!Files.exists(folder.resolve(PseudoLabelling.DONE))) {
+      try (DataSet pictures = Sources.open("data.unlabelled", config.data().unlabelled())) {
+        new PseudoLabelling(config, listener, run.badSamples()).run(pictures, teacher, folder);
+      }
+    }
+    return folder;
+  }
+
+  /**
+   * Trains the student on labelled pictures and on unlabelled ones with the teacher's disparities.
+   *
+   * @param labels the folder of the disparities; null to train on labelled pictures alone
+   * @return its weights
+   */
+  public Path student(@Nullable Path labels) throws IOException {
+    Path result = run.weights(STUDENT);
+    if (Files.exists(result)) {
+      return result;
+    }
+    RunConfig.Student settings = config.student();
+    Path encoder = encoder();
+    boolean distills = settings.unlabelled() && labels != null;
+    try (DataSet all = Sources.open("data.labelled", config.data().labelled());
+        Validated sets = Validated.of(config, all);
+        NativeMemory frozenMemory = new NativeMemory()) {
+      Sources.requireTruth("data.labelled", sets.training());
+      DataSet unlabelled = distills ? labelledByTeacher(labels) : null;
+      try (unlabelled;
+          Learner<DepthAnything> learner = depthLearner(encoder, 2)) {
+        int labelledBatch = settings.labelledBatch();
+        int unlabelledBatch = labelledBatch * settings.unlabelledPerLabelled();
+        long steps =
+            unlabelled == null
+                ? steps(
+                    settings.steps(), settings.epochs(), sets.training().size(), labelledBatch)
+                : steps(settings.steps(), settings.epochs(), unlabelled.size(), unlabelledBatch);
+        Trainer.Plan plan =
+            plan(
+                "student",
+                steps,
+                settings.schedule(),
+                settings.warmupSteps(),
+                settings.encoderRate(),
+                settings.headRate());
+        DinoV2 frozen =
+            unlabelled != null && settings.alignment().enabled()
+                ? frozenEncoder(encoder, frozenMemory)
+                : null;
+        train(
+            learner,
+            plan,
+            run.stage(STUDENT),
+            step -> {
+              SupervisedObjective labelled =
+                  new SupervisedObjective(
+                      learner,
+                      new LoadedSamples(
+                          sets.training(), config, step * labelledBatch, run.badSamples()),
+                      config,
+                      labelledBatch,
+                      settings.flip(),
+                      settings.recompute());
+              SampleStream stream =
+                  unlabelled == null
+                      ? null
+                      : new LoadedSamples(
+                          unlabelled, config, step * unlabelledBatch, run.badSamples());
+              return new StudentObjective(learner, labelled, stream, frozen, config);
+            },
+            new Validator(learner, sets.validation(), config),
+            _ -> true,
+            result);
+      }
+    }
+    return result;
+  }
+
+  private DataSet labelledByTeacher(Path labels) {
+    DataSet pictures = Sources.open("data.unlabelled", config.data().unlabelled());
+    try {
+      PseudoLabelSet set = PseudoLabelSet.open(pictures, labels);
+      if (set.missing() > 0) {
+        listener.warn(
+            set.missing() + " of " + pictures.size() + " unlabelled pictures have no pseudo-label");
+      }
+      return set;
+    } catch (RuntimeException e) {
+      pictures.close();
+      throw e;
+    }
+  }
+
+  /** A network that starts from the encoder, with a new head. */
+  private Learner<DepthAnything> depthLearner(Path encoder, int which) throws CheckpointException {
+    return ModelSetup.withWeights(
+        encoder,
+        weights -> {
+          Weights first =
+              ModelSetup.fromEncoder(weights, model, config.seed() * 1000 + which);
+          return new Learner<>(backend, first, loader -> new DepthAnything(loader, model));
+        });
+  }
+
+  private DinoV2 frozenEncoder(Path encoder, NativeMemory memory) throws CheckpointException {
+    return ModelSetup.withWeights(
+        encoder,
+        weights ->
+            new DinoV2(
+                new Loader(backend, memory, ModelSetup.fromEncoder(weights, model, 0)),
+                PatchClassifier.ENCODER,
+                model));
+  }
+
+  private Trainer.Plan plan(
+      String name,
+      long steps,
+      String schedule,
+      int warmup,
+      double encoderRate,
+      double headRate) {
+    Predicate<String> encoder = parameter -> parameter.startsWith(PatchClassifier.ENCODER + ".");
+    return new Trainer.Plan(
+        name,
+        steps,
+        ModelSetup.schedule(schedule, warmup),
+        List.of(
+            new AdamW.Group("encoder", encoderRate, encoder),
+            new AdamW.Group("head", headRate, encoder.negate())),
+        config.optimiser().weightDecay(),
+        InferredModel.metadata(model));
+  }
+
+  private <N> void train(
+      Learner<N> learner,
+      Trainer.Plan plan,
+      Path folder,
+      LongFunction<Objective> objective,
+      Trainer.Validation validation,
+      Predicate<String> kept,
+      Path result)
+      throws IOException {
+    Files.createDirectories(folder);
+    Checkpoints checkpoints =
+        new Checkpoints(
+            folder.resolve("checkpoints"),
+            config.checkpoint().keep(),
+            config.seed(),
+            ConfigReader.write(config));
+    Trainer<N> trainer = new Trainer<>(learner, plan, config, checkpoints, listener);
+    var _ = trainer.run(objective, validation, step -> StageLog.open(folder, step));
+    SafeTensorsWriter.write(
+        result, learner.tensors(learner.parameters().values(), "", kept), plan.metadata());
+  }
+
+  private static long steps(long fixed, double epochs, int size, int batch) {
+    return fixed > 0 ? fixed : Math.max(1, Math.round(epochs * size / batch));
+  }
+
+  /** Labelled pictures for training, and others to validate on. */
+  private record Validated(DataSet training, DataSet validation, boolean own)
+      implements AutoCloseable {
+
+    static Validated of(RunConfig config, DataSet labelled) {
+      RunConfig.Data data = config.data();
+      if (!data.validation().isEmpty()) {
+        return new Validated(
+            labelled, Sources.open("data.validation", data.validation()), true);
+      }
+      int wanted = (int) Math.round(data.validationShare() * labelled.size());
+      int held = Math.min(Math.max(wanted, 1), data.validationLimit());
+      if (labelled.size() < 2) {
+        // One picture cannot be spared: it is trained on, and validation says little.
+        return new Validated(labelled, labelled, false);
+      }
+      SubsetDataSet.Split split =
+          SubsetDataSet.split(labelled, Math.min(held, labelled.size() - 1), config.seed());
+      return new Validated(split.kept(), split.heldOut(), false);
+    }
+
+    @Override
+    public void close() {
+      if (own) {
+        validation.close();
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    cpu.close();
+  }
+}
