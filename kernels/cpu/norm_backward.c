@@ -64,6 +64,7 @@ FATHOM_INLINE void write_columns(const line* lines, int64_t count, const float* 
     __builtin_prefetch((const void*)((uintptr_t)(l->x + c) + ahead));
     __builtin_prefetch((const void*)((uintptr_t)(l->dy + c) + ahead));
     if (l->dx) {
+      __builtin_prefetch((const void*)((uintptr_t)(l->dx + c) + ahead), 1);
       vf dx = l->rstd * (dy * w - l->sum - normalised * l->product);
       if (accumulate) dx += v_load_first(l->dx + c, n);
       v_store_first(l->dx + c, dx, n);
