@@ -3,8 +3,8 @@
  *
  *     dx = rstd * (g - mean(g) - n * mean(g * n)),  d_weight = sum of dy * n,  d_bias = sum of dy
  *
- * the means over a row, the sums over all rows. x and dy are read from memory once: a first pass over
- * ROWS rows gives the two means, a second one, from the cache, everything else.
+ * the means over a row, the sums over all rows. x and dy are read from memory once: a first pass
+ * over ROWS rows gives the two means, a second one, from the cache, everything else.
  */
 #include "internal.h"
 #include "partial_sums.h"
