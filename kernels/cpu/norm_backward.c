@@ -3,8 +3,8 @@
  *
  *     dx = rstd * (g - mean(g) - n * mean(g * n)),  d_weight = sum of dy * n,  d_bias = sum of dy
  *
- * the means over a row, the sums over all rows. x and dy are read from memory once: a first pass over
- * ROWS rows gives the two means, a second one, from the cache, everything else.
+ * the means over a row, the sums over all rows. x and dy are read from memory once: a first pass
+ * over ROWS rows gives the two means, a second one, from the cache, everything else.
  */
 #include "internal.h"
 #include "partial_sums.h"
@@ -64,6 +64,7 @@ FATHOM_INLINE void write_columns(const line* lines, int64_t count, const float* 
     __builtin_prefetch((const void*)((uintptr_t)(l->x + c) + ahead));
     __builtin_prefetch((const void*)((uintptr_t)(l->dy + c) + ahead));
     if (l->dx) {
+      __builtin_prefetch((const void*)((uintptr_t)(l->dx + c) + ahead), 1);
       vf dx = l->rstd * (dy * w - l->sum - normalised * l->product);
       if (accumulate) dx += v_load_first(l->dx + c, n);
       v_store_first(l->dx + c, dx, n);

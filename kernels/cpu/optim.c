@@ -2,8 +2,8 @@
  * AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019) in one pass: four
  * arrays are read and three of them written, which bounds its speed.
  *
- * Decay and step are summed before they meet the value: 1 - rate * weight_decay is next to 1, where a
- * float has no digits left for it (5e-6 * 0.01 is below half a unit in the last place).
+ * Decay and step are summed before they meet the value: 1 - rate * weight_decay is next to 1, where
+ * a float has no digits left for it (5e-6 * 0.01 is below half a unit in the last place).
  */
 #include "internal.h"
 #include "simd.h"

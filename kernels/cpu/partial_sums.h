@@ -1,7 +1,7 @@
 /*
  * Sums over rows, for gradients of parameters that all rows share. Rows are cut into blocks whose
- * size depends on the problem alone; each block has a partial sum of its own, and these are added in
- * order. So the threads do not change a bit of the result.
+ * size depends on the problem alone; each block has a partial sum of its own, and these are added
+ * in order. So the threads do not change a bit of the result.
  */
 #ifndef FATHOM_PARTIAL_SUMS_H
 #define FATHOM_PARTIAL_SUMS_H

@@ -1,9 +1,9 @@
 /*
  * Backward of the patch embedding, for its parameters.
  *
- * d_weight is a product over all patches, [C, patches] x [patches, 3 P P]: A is d_tokens transposed,
- * which needs no shuffling, since a step of k in gemm.h's panel of A is a stretch of a token. B, the
- * patches, is packed DEPTH patches at a time, so that memory does not grow with the batch.
+ * d_weight is a product over all patches, [C, patches] x [patches, 3 P P]: A is d_tokens
+ * transposed, which needs no shuffling, since a step of k in gemm.h's panel of A is a stretch of a
+ * token. B, the patches, is packed DEPTH patches at a time, so that memory does not grow with the batch.
  *
  * The other gradients are sums over d_tokens, read once for all of them.
  */

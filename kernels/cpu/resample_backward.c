@@ -5,8 +5,8 @@
  * The taps of an axis are transposed once, so that each pixel of dx is a sum over a stretch of
  * outputs: nothing is scattered, and the threads, which share out rows of dx, do not change a bit.
  * A row of dx is made in two passes: the sum of the rows of dy that it fed, vectors along the row,
- * then the same along the row. Rows are cut into tiles, so that the rows of dy which the next row of
- * dx needs again are still in the L2 cache.
+ * then the same along the row. Rows are cut into tiles, so that the rows of dy which the next row
+ * of dx needs again are still in the L2 cache.
  */
 #include "resample.h"
 
@@ -24,7 +24,7 @@ FATHOM_INLINE int64_t outputs_of(const transposed* t, int64_t i) {
   return t->offset[i + 1] - t->offset[i];
 }
 
-/* Outputs that took from a source pixel are neighbours, so that there are at most taps * outputs. */
+/* Outputs that took from a source pixel are neighbours: there are at most taps * outputs. */
 FATHOM_INLINE size_t transposed_bytes(int64_t size, int64_t outputs, int64_t taps) {
   const size_t ends = (size_t)(size + 1) * (sizeof(int64_t) + sizeof(int32_t));
   return (ends + (size_t)(outputs * taps) * sizeof(float) + 63) / 64 * 64;

@@ -95,7 +95,6 @@ static void check(const test_environment* t, problem p) {
   const int64_t n = in_size(&p);
   const size_t bytes = (size_t)n * sizeof(float);
   float *dy = hashed("dy", out_size(&p)), *start = hashed("start", n);
-  /* A single output can be 1e-8 of another where a fraction is next to 0: compare with that in view. */
   for (int64_t accumulate = p.step_y > 0; accumulate < 2; accumulate++) {
     float *dx = guarded_alloc(n), *alone = guarded_alloc(n);
     if (accumulate) {

@@ -34,8 +34,8 @@ class CpuOptimTest {
         value[i] -= rate * decay * value[i];
         m[i] = BETA1 * m[i] + (1 - BETA1) * g;
         v[i] = BETA2 * v[i] + (1 - BETA2) * g * g;
-        double mHat = m[i] / (1 - Math.pow(BETA1, step));
-        double vHat = v[i] / (1 - Math.pow(BETA2, step));
+        double mHat = m[i] / (1 - Math.pow(BETA1, (double) step));
+        double vHat = v[i] / (1 - Math.pow(BETA2, (double) step));
         value[i] -= rate * mHat / (Math.sqrt(vHat) + EPS);
       }
     }
@@ -80,7 +80,7 @@ class CpuOptimTest {
       backend.vector().fill(m, 0);
       backend.vector().fill(v, 0);
       for (long step = 1; step <= 12; step++) {
-        double rate = 1e-3 * (1 - step / 20.0);
+        double rate = 1e-3 * (1 - (double) step / 20);
         double scale = step % 3 == 0 ? 0.25 : 1;
         float[] g = uniform(step, 0.1 * step);
         gradient.set(g);
