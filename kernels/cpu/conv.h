@@ -125,6 +125,31 @@ static inline void conv_project(const conv_output* o, const float* sums, int64_t
  */
 FATHOM_INLINE int64_t conv_groups(int64_t in) { return fathom_ceil_div(in, W); }
 
+/* Position o of `out` to source: index + fraction, align_corners. Exact, in integers. */
+typedef struct {
+  int64_t index, remainder, denominator, whole, part;
+  double unit; /* 1 / denominator */
+} line_position;
+
+static inline line_position line_start(int64_t o, int64_t source, int64_t out) {
+  int64_t denominator = out > 1 ? out - 1 : 1;
+  int64_t numerator = out > 1 ? source - 1 : 0;
+  return (line_position){o * numerator / denominator, o * numerator % denominator, denominator,
+                         numerator / denominator, numerator % denominator,
+                         1.0 / (double)denominator};
+}
+static inline void line_next(line_position* p) {
+  p->index += p->whole;
+  p->remainder += p->part;
+  if (p->remainder >= p->denominator) {
+    p->remainder -= p->denominator;
+    p->index++;
+  }
+}
+static inline float line_fraction(const line_position* p) {
+  return (float)((double)p->remainder * p->unit);
+}
+
 /* Part of relu?(resize?(x[b])), zero outside of the map, to be written to `to`. */
 typedef struct {
   int64_t batch;

@@ -1,31 +1,6 @@
 /* How convolutions read their input: see conv_window in conv.h. */
 #include "conv.h"
 
-/* Position o of `out` to source: index + fraction, align_corners. Exact, in integers. */
-typedef struct {
-  int64_t index, remainder, denominator, whole, part;
-  double unit; /* 1 / denominator */
-} line_position;
-
-static line_position line_start(int64_t o, int64_t source, int64_t out) {
-  int64_t denominator = out > 1 ? out - 1 : 1;
-  int64_t numerator = out > 1 ? source - 1 : 0;
-  return (line_position){o * numerator / denominator, o * numerator % denominator, denominator,
-                         numerator / denominator, numerator % denominator,
-                         1.0 / (double)denominator};
-}
-static void line_next(line_position* p) {
-  p->index += p->whole;
-  p->remainder += p->part;
-  if (p->remainder >= p->denominator) {
-    p->remainder -= p->denominator;
-    p->index++;
-  }
-}
-static float line_fraction(const line_position* p) {
-  return (float)((double)p->remainder * p->unit);
-}
-
 /* to = (1 - f) * a + f * b, n floats */
 FATHOM_INLINE void blend(const float* a, const float* b, float f, int64_t n, float* to) {
   const vf low = v_set(1.0f - f), high = v_set(f);

@@ -6,7 +6,8 @@
   X(measure) X(linear_packed_size) X(linear_pack) X(linear) X(swiglu) X(attention) X(layer_norm)      \
   X(patch_embed_packed_size) X(patch_embed_pack) X(patch_embed) X(conv2d_packed_size)      \
   X(conv2d_pack) X(conv2d) X(conv_transpose2d_packed_size) X(conv_transpose2d_pack)        \
-  X(conv_transpose2d) X(resize_bilinear) X(resize_bicubic) X(preprocess)
+  X(conv_transpose2d) X(conv2d_backward) X(conv_transpose2d_backward) X(project)           \
+  X(project_backward) X(resize_bilinear) X(resize_bicubic) X(preprocess)
 
 #define DECLARE(operator) extern __typeof__(*((fathom_ops*)0)->operator) FN(operator);
 OPERATORS(DECLARE)
