@@ -22,7 +22,7 @@ fathom_status FN(conv2d_pack)(fathom_context* context, int64_t out, int64_t in, 
 
 fathom_status FN(conv2d)(fathom_context* context, const fathom_conv2d_args* args) {
   if (conv_uses_winograd(args->out, args->in, args->kernel, args->stride, args->algorithm))
-    return FN(conv_winograd)(context, args);
+    return FN(conv_winograd)(context, args, NULL, NULL);
   fathom_conv2d_args a = *args;
   if (a.kernel == 1 && a.stride == 1 && a.source_height == 0) {
     /* Pixels are independent: one long row has no ragged ends. */

@@ -48,7 +48,7 @@ static fathom_status conv2d_input(fathom_context* context,
       .dx = args->dx,
       .accumulate = (int)args->accumulate,
   };
-  const int64_t size = FN(conv_input_gradient_packed_size)(a.out, a.in, a.kernel);
+  const int64_t size = FN(conv_input_gradient_packed_size)(&a);
   fathom_status status = fathom_hold(context, (size_t)size * sizeof(float));
   if (status != FATHOM_OK) return status;
   float* packed = fathom_held(context);
@@ -62,12 +62,7 @@ static fathom_status conv2d_source(fathom_context* context,
   const int64_t out_floats = fathom_ceil_div(args->height, args->stride) *
                              fathom_ceil_div(args->width, args->stride) * args->out;
   const int64_t source_floats = args->source_height * args->source_width * args->in;
-  const int64_t size = FN(conv_input_gradient_packed_size)(args->out, args->in, args->kernel);
   const int64_t map_floats = args->height * args->width * args->in;
-  fathom_status status = fathom_hold(context, (size_t)(size + map_floats) * sizeof(float));
-  if (status != FATHOM_OK) return status;
-  float* packed = fathom_held(context);
-  float* map = packed + size;
   conv_input_gradient_args a = {
       .batch = 1,
       .height = args->height,
@@ -76,8 +71,12 @@ static fathom_status conv2d_source(fathom_context* context,
       .out = args->out,
       .kernel = args->kernel,
       .stride = args->stride,
-      .dx = map,
   };
+  const int64_t size = FN(conv_input_gradient_packed_size)(&a);
+  fathom_status status = fathom_hold(context, (size_t)(size + map_floats) * sizeof(float));
+  if (status != FATHOM_OK) return status;
+  float* packed = fathom_held(context);
+  float* map = a.dx = packed + size;
   FN(conv_input_gradient_pack)(context, &a, args->weight, packed);
   for (int64_t b = 0; b < args->batch; b++) {
     a.dy = args->dy + b * out_floats;

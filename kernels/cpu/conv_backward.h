@@ -8,9 +8,6 @@
 
 #include "conv.h"
 
-/* v where gate > 0, else 0: the gradient of ReLU, of whose input or result gate is part. */
-FATHOM_INLINE vf conv_gate(vf v, vf gate) { return v_select(gate > v_set(0.0f), v, v_set(0.0f)); }
-
 /*
  * d_weight [out,in,k,k] += sum over pixels p of gradient[p] x map[p under each tap], and d_bias [out] +=
  * sum over pixels of gradient. The geometry is that of a convolution with the given margin.
@@ -36,7 +33,8 @@ typedef struct {
   float* dx;            /* [B,H,W,in] */
   int accumulate;
 } conv_input_gradient_args;
-int64_t FN(conv_input_gradient_packed_size)(int64_t out, int64_t in, int64_t kernel);
+/* The sizes alone decide on the algorithm, direct or Winograd, and with it on the packed weights. */
+int64_t FN(conv_input_gradient_packed_size)(const conv_input_gradient_args* args);
 /* weight [out,in,k,k] -> packed */
 void FN(conv_input_gradient_pack)(fathom_context* context, const conv_input_gradient_args* args,
                                   const float* weight, float* packed);

@@ -1,5 +1,7 @@
 /*
- * The gradient of a convolution's input, direct, any kernel and stride:
+ * The gradient of a convolution's input. With kernel 3 and stride 1 it is such a convolution itself, with
+ * the weight turned round: Winograd, if there are so many pixels that transforming the weight pays.
+ * Otherwise direct, any kernel and stride:
  *
  *     dx[s i + py, s j + px] = sum over the taps that fit of dy[i + dy(py, ky), j + dx(px, kx)] weight[tap]^T
  *
@@ -15,6 +17,8 @@
 /* Thread-local floats for the chunk of dy; weights used for all panels before the next ones. */
 #define STRIP_FLOATS (64 * 1024)
 #define WEIGHT_FLOATS (96 * 1024)
+/* Pixels from which on Winograd is used. */
+#define WINOGRAD_PIXELS 512
 #define MOST_PHASES 4
 #define MOST_TAPS 9
 
@@ -51,8 +55,15 @@ static phase_table phases_of(int64_t kernel, int64_t stride) {
 
 /* ---- weights ---- */
 
-int64_t FN(conv_input_gradient_packed_size)(int64_t out, int64_t in, int64_t kernel) {
-  return conv_column_blocks(in) * kernel * kernel * conv_groups(out) * W * NR;
+static int uses_winograd(const conv_input_gradient_args* a) {
+  return a->height * a->width * a->batch >= WINOGRAD_PIXELS &&
+         conv_uses_winograd(a->in, a->out, a->kernel, a->stride, FATHOM_CONV_AUTO);
+}
+
+int64_t FN(conv_input_gradient_packed_size)(const conv_input_gradient_args* a) {
+  return uses_winograd(a) ? FN(conv_winograd_packed_size)(a->in, a->out)
+                          : conv_column_blocks(a->in) * a->kernel * a->kernel *
+                                conv_groups(a->out) * W * NR;
 }
 
 typedef struct {
@@ -84,6 +95,10 @@ static void pack_task(void* argument, int64_t index, int32_t thread __attribute_
 
 void FN(conv_input_gradient_pack)(fathom_context* context, const conv_input_gradient_args* args,
                                   const float* weight, float* packed) {
+  if (uses_winograd(args)) {
+    FN(conv_winograd_pack_adjoint)(context, args->in, args->out, weight, packed);
+    return;
+  }
   packing p = {args, weight, packed, phases_of(args->kernel, args->stride)};
   fathom_pool_run(context->pool, conv_column_blocks(args->in) * conv_groups(args->out), pack_task,
                   &p);
@@ -282,6 +297,23 @@ static void task(void* argument, int64_t index, int32_t thread) {
 fathom_status FN(conv_input_gradient)(fathom_context* context, const conv_input_gradient_args* args,
                                       const float* packed) {
   conv_input_gradient_args a = *args;
+  if (uses_winograd(&a)) {
+    const fathom_conv2d_args adjoint = {
+        .batch = a.batch,
+        .height = a.height,
+        .width = a.width,
+        .in = a.out,
+        .out = a.in,
+        .kernel = 3,
+        .stride = 1,
+        .x = a.dy,
+        .packed = packed,
+        .activation = FATHOM_ACTIVATION_NONE,
+        .residual = a.accumulate ? a.dx : NULL,
+        .y = a.dx,
+    };
+    return FN(conv_winograd)(context, &adjoint, a.dy_gate, a.dx_gate);
+  }
   if (a.kernel == 1 && a.stride == 1) {
     /* Pixels are independent: one long row has no ragged ends. */
     a.width *= a.batch * a.height;

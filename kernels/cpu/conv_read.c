@@ -61,6 +61,17 @@ static void put_blended(const float* a, const float* b, float f, int64_t pixels,
   }
 }
 
+static void put_gated(const float* a, const float* gate, int64_t pixels, int64_t in, float* to,
+                      int64_t group_stride) {
+  for (int64_t p = 0; p < pixels; p++, to += W) {
+    float* group = to;
+    for (int64_t c = 0; c < in; c += W, group += group_stride) {
+      const int64_t n = fathom_min(W, in - c), at = p * in + c;
+      v_store(group, conv_gate(conv_load(a + at, n), conv_load(gate + at, n)));
+    }
+  }
+}
+
 static void zero_pixels(float* to, int64_t pixels, int64_t groups, int64_t group_stride) {
   for (int64_t g = 0; g < groups && pixels > 0; g++)
     memset(to + g * group_stride, 0, (size_t)(pixels * W) * sizeof *to);
@@ -84,8 +95,12 @@ void FN(conv_read)(const fathom_conv2d_args* a, const conv_window* w) {
     zero_pixels(to + (left + inside) * W, w->columns - left - inside, groups, w->group_stride);
     to += left * W;
     if (a->source_height == 0) {
-      const float* from = a->x + ((w->batch * a->height + y) * a->width + first) * in;
-      put_pixels(from, inside, in, relu, to, w->group_stride);
+      const int64_t at = ((w->batch * a->height + y) * a->width + first) * in;
+      if (w->gate) {
+        put_gated(a->x + at, w->gate + at, inside, in, to, w->group_stride);
+      } else {
+        put_pixels(a->x + at, inside, in, relu, to, w->group_stride);
+      }
       continue;
     }
     line_position p = line_start(y, a->source_height, a->height);
