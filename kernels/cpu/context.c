@@ -151,6 +151,7 @@ void fathom_context_destroy(fathom_context* context) {
   pthread_mutex_destroy(context->lock);
   free(context->lock);
   free(context->scratch);
+  free(context->held);
   free(context);
 }
 
@@ -159,7 +160,7 @@ int32_t fathom_context_isa(const fathom_context* context) { return context->isa;
 
 int64_t fathom_context_scratch_bytes(const fathom_context* context) {
   fathom_enter((fathom_context*)context);
-  int64_t bytes = (int64_t)context->scratch_bytes;
+  int64_t bytes = (int64_t)(context->scratch_bytes + context->held_bytes);
   fathom_leave((fathom_context*)context);
   return bytes;
 }
@@ -169,6 +170,9 @@ void fathom_context_trim(fathom_context* context) {
   free(context->scratch);
   context->scratch = NULL;
   context->scratch_bytes = 0;
+  free(context->held);
+  context->held = NULL;
+  context->held_bytes = 0;
   fathom_leave(context);
 }
 
@@ -206,3 +210,18 @@ void* fathom_shared(fathom_context* context) { return context->scratch; }
 void* fathom_local(fathom_context* context, int32_t thread) {
   return context->scratch + context->shared_bytes + context->thread_bytes * (size_t)thread;
 }
+
+fathom_status fathom_hold(fathom_context* context, size_t bytes) {
+  if (bytes > PTRDIFF_MAX / 2)
+    return fathom_fail(FATHOM_OUT_OF_MEMORY, "scratch: no memory for %zu bytes", bytes);
+  bytes = round_up(bytes);
+  if (bytes <= context->held_bytes) return FATHOM_OK;
+  free(context->held);
+  context->held = aligned_alloc(64, bytes);
+  context->held_bytes = context->held ? bytes : 0;
+  if (!context->held)
+    return fathom_fail(FATHOM_OUT_OF_MEMORY, "scratch: no memory for %zu bytes", bytes);
+  return FATHOM_OK;
+}
+
+void* fathom_held(fathom_context* context) { return context->held; }

@@ -22,7 +22,7 @@ fathom_status FN(conv2d_pack)(fathom_context* context, int64_t out, int64_t in, 
 
 fathom_status FN(conv2d)(fathom_context* context, const fathom_conv2d_args* args) {
   if (conv_uses_winograd(args->out, args->in, args->kernel, args->stride, args->algorithm))
-    return FN(conv_winograd)(context, args);
+    return FN(conv_winograd)(context, args, NULL, NULL);
   fathom_conv2d_args a = *args;
   if (a.kernel == 1 && a.stride == 1 && a.source_height == 0) {
     /* Pixels are independent: one long row has no ragged ends. */
@@ -83,22 +83,6 @@ fathom_status FN(conv_transpose2d)(fathom_context* context,
 
 #ifdef FATHOM_ENTRY
 
-/* The product of n positive sizes, or -1 where its bytes, with room for padding, would not fit. */
-static int64_t product(int n, const int64_t* sizes) {
-  int64_t result = 1;
-  for (int i = 0; i < n; i++)
-    if (__builtin_mul_overflow(result, sizes[i], &result) || result > INT64_MAX / 4096) return -1;
-  return result;
-}
-#define PRODUCT(...)                                                          \
-  product((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
-
-static int overlaps(const float* a, int64_t a_size, const float* b, int64_t b_size) {
-  uintptr_t first = (uintptr_t)a, second = (uintptr_t)b;
-  return first < second + (uintptr_t)b_size * sizeof *b &&
-         second < first + (uintptr_t)a_size * sizeof *a;
-}
-
 static fathom_status check_layer(int64_t out, int64_t in, int64_t kernel, int64_t stride,
                                  int64_t algorithm) {
 #define CHECK(condition, text)                                                             \
@@ -111,7 +95,7 @@ static fathom_status check_layer(int64_t out, int64_t in, int64_t kernel, int64_
   CHECK(algorithm >= FATHOM_CONV_AUTO && algorithm <= FATHOM_CONV_WINOGRAD, "unknown algorithm");
   CHECK(algorithm != FATHOM_CONV_WINOGRAD || (kernel == 3 && stride == 1),
         "Winograd takes kernel 3 and stride 1");
-  CHECK(PRODUCT(in, out, 36) > 0, "the sizes overflow");
+  CHECK(FATHOM_PRODUCT(in, out, 36) > 0, "the sizes overflow");
 #undef CHECK
   return FATHOM_OK;
 }
@@ -144,8 +128,8 @@ static fathom_status check_conv2d(const fathom_conv2d_args* a) {
                (long long)a->out, (long long)a->kernel, (long long)a->stride)
   CHECK(a->batch > 0 && a->height > 0 && a->width > 0, "sizes must be positive");
   CHECK(a->x && a->packed && a->y, "x, packed or y is NULL");
-  CHECK(PRODUCT(a->batch, a->height, a->width, a->in) > 0 &&
-            PRODUCT(a->batch, a->height, a->width, a->out) > 0,
+  CHECK(FATHOM_PRODUCT(a->batch, a->height, a->width, a->in) > 0 &&
+            FATHOM_PRODUCT(a->batch, a->height, a->width, a->out) > 0,
         "the sizes overflow");
   CHECK(a->relu_input == 0 || a->relu_input == 1, "relu_input is 0 or 1");
   CHECK(a->activation == FATHOM_ACTIVATION_NONE || a->activation == FATHOM_ACTIVATION_RELU,
@@ -153,9 +137,9 @@ static fathom_status check_conv2d(const fathom_conv2d_args* a) {
   int64_t in_height = a->height, in_width = a->width;
   if (a->source_height || a->source_width) {
     FATHOM_CHECK(a->source_height > 0 && a->source_width > 0 &&
-                     PRODUCT(a->batch, a->source_height, a->source_width, a->in) > 0 &&
-                     PRODUCT(a->source_height, a->height) > 0 &&
-                     PRODUCT(a->source_width, a->width) > 0,
+                     FATHOM_PRODUCT(a->batch, a->source_height, a->source_width, a->in) > 0 &&
+                     FATHOM_PRODUCT(a->source_height, a->height) > 0 &&
+                     FATHOM_PRODUCT(a->source_width, a->width) > 0,
                  "conv2d: cannot resize %lldx%lld to %lldx%lld", (long long)a->source_height,
                  (long long)a->source_width, (long long)a->height, (long long)a->width);
     in_height = a->source_height;
@@ -168,11 +152,11 @@ static fathom_status check_conv2d(const fathom_conv2d_args* a) {
               a->project_activation == FATHOM_ACTIVATION_RELU ||
               a->project_activation == FATHOM_ACTIVATION_SIGMOID,
           "the projection's activation is none, ReLU or sigmoid");
-    CHECK(!(a->residual && overlaps(a->residual, pixels * a->out, a->y, pixels)) &&
-              !(a->residual2 && overlaps(a->residual2, pixels * a->out, a->y, pixels)),
+    CHECK(!(a->residual && fathom_overlap(a->residual, pixels * a->out, a->y, pixels)) &&
+              !(a->residual2 && fathom_overlap(a->residual2, pixels * a->out, a->y, pixels)),
           "a projection cannot be written over a residual");
   }
-  CHECK(!overlaps(a->x, a->batch * in_height * in_width * a->in, a->y,
+  CHECK(!fathom_overlap(a->x, a->batch * in_height * in_width * a->in, a->y,
                   pixels * (a->project_weight ? 1 : a->out)),
         "y overlaps x");
 #undef CHECK
@@ -192,7 +176,7 @@ static fathom_status check_transpose_layer(int64_t in, int64_t out, int64_t kern
                (long long)out, (long long)kernel)
   CHECK(in > 0 && out > 0, "channels must be positive");
   CHECK(kernel == 2 || kernel == 4, "the kernel is 2 or 4");
-  CHECK(PRODUCT(in, out, kernel, kernel) > 0, "the sizes overflow");
+  CHECK(FATHOM_PRODUCT(in, out, kernel, kernel) > 0, "the sizes overflow");
 #undef CHECK
   return FATHOM_OK;
 }
@@ -228,10 +212,10 @@ fathom_status fathom_conv_transpose2d(fathom_context* context,
                (long long)a->in, (long long)a->out, (long long)a->kernel)
   CHECK(a->batch > 0 && a->height > 0 && a->width > 0, "sizes must be positive");
   CHECK(a->x && a->packed && a->y, "x, packed or y is NULL");
-  int64_t x_size = PRODUCT(a->batch, a->height, a->width, a->in);
-  int64_t y_size = PRODUCT(a->batch, a->height, a->width, a->out, a->kernel, a->kernel);
+  int64_t x_size = FATHOM_PRODUCT(a->batch, a->height, a->width, a->in);
+  int64_t y_size = FATHOM_PRODUCT(a->batch, a->height, a->width, a->out, a->kernel, a->kernel);
   CHECK(x_size > 0 && y_size > 0, "the sizes overflow");
-  CHECK(!overlaps(a->x, x_size, a->y, y_size), "y overlaps x");
+  CHECK(!fathom_overlap(a->x, x_size, a->y, y_size), "y overlaps x");
 #undef CHECK
   FATHOM_DISPATCH(context, conv_transpose2d, args);
 }

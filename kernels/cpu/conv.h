@@ -9,6 +9,9 @@
 #include "internal.h"
 #include "simd.h"
 
+/* v where gate > 0, else 0: the gradient of ReLU, of whose input or result gate is part. */
+FATHOM_INLINE vf conv_gate(vf v, vf gate) { return v_select(gate > v_set(0.0f), v, v_set(0.0f)); }
+
 /* ---- which algorithm ---- */
 
 /* A pure function of the layer, so that packing and running agree. */
@@ -27,6 +30,7 @@ typedef struct {
   const float* project; /* padded likewise, or NULL */
   const float* residual;
   const float* residual2;
+  const float* gate;    /* like y: sums count where it is > 0, before the residuals; or NULL */
   float floor;          /* ReLU is a maximum with 0, no activation one with -inf */
   float project_bias, project_scale;
   int64_t project_activation;
@@ -77,6 +81,8 @@ FATHOM_INLINE void conv_finish(const conv_output* o, vf* v, int count, int64_t a
   const int64_t out = o->out;
   at += c;
   for (int i = 0; i < count; i++) v[i] = v_max(floor, v[i] + bias);
+  if (o->gate)
+    for (int i = 0; i < count; i++) v[i] = conv_gate(v[i], conv_load(o->gate + at + i * out, n));
   if (o->residual)
     for (int i = 0; i < count; i++) v[i] += conv_load(o->residual + at + i * out, n);
   if (o->residual2)
@@ -125,7 +131,35 @@ static inline void conv_project(const conv_output* o, const float* sums, int64_t
  */
 FATHOM_INLINE int64_t conv_groups(int64_t in) { return fathom_ceil_div(in, W); }
 
-/* Part of relu?(resize?(x[b])), zero outside of the map, to be written to `to`. */
+/* Position o of `out` to source: index + fraction, align_corners. Exact, in integers. */
+typedef struct {
+  int64_t index, remainder, denominator, whole, part;
+  double unit; /* 1 / denominator */
+} line_position;
+
+static inline line_position line_start(int64_t o, int64_t source, int64_t out) {
+  int64_t denominator = out > 1 ? out - 1 : 1;
+  int64_t numerator = out > 1 ? source - 1 : 0;
+  return (line_position){o * numerator / denominator, o * numerator % denominator, denominator,
+                         numerator / denominator, numerator % denominator,
+                         1.0 / (double)denominator};
+}
+static inline void line_next(line_position* p) {
+  p->index += p->whole;
+  p->remainder += p->part;
+  if (p->remainder >= p->denominator) {
+    p->remainder -= p->denominator;
+    p->index++;
+  }
+}
+static inline float line_fraction(const line_position* p) {
+  return (float)((double)p->remainder * p->unit);
+}
+
+/*
+ * Part of relu?(resize?(x[b])), zero outside of the map and where gate, like x, is not > 0, to be written
+ * to `to`.
+ */
 typedef struct {
   int64_t batch;
   int64_t row, rows, row_step; /* map rows row, row + row_step, ... */
@@ -133,6 +167,7 @@ typedef struct {
   float* to;                   /* (r, c), group g: to + g * group_stride + r * row_stride + c * W */
   int64_t row_stride, group_stride;
   float* lines;                /* 2 * columns * in floats when x is resized */
+  const float* gate;           /* or NULL, as always when x is resized */
 } conv_window;
 
 void FN(conv_read)(const fathom_conv2d_args* args, const conv_window* window);
@@ -193,6 +228,14 @@ fathom_status FN(conv_direct)(fathom_context* context, const fathom_conv2d_args*
 int64_t FN(conv_winograd_packed_size)(int64_t out, int64_t in);
 fathom_status FN(conv_winograd_pack)(fathom_context* context, int64_t out, int64_t in,
                                      const float* weight, float* packed);
-fathom_status FN(conv_winograd)(fathom_context* context, const fathom_conv2d_args* args);
+/* Packs the weight [in,out,3,3] of a convolution out -> in for its adjoint, in -> out. */
+void FN(conv_winograd_pack_adjoint)(fathom_context* context, int64_t out, int64_t in,
+                                    const float* weight, float* packed);
+/*
+ * x_gate, like x, or NULL: x counts where it is > 0. y_gate, like y, or NULL: sums count where it is > 0.
+ * A backward pass has them; x must not be resized then.
+ */
+fathom_status FN(conv_winograd)(fathom_context* context, const fathom_conv2d_args* args,
+                                const float* x_gate, const float* y_gate);
 
 #endif

@@ -1,31 +1,6 @@
 /* How convolutions read their input: see conv_window in conv.h. */
 #include "conv.h"
 
-/* Position o of `out` to source: index + fraction, align_corners. Exact, in integers. */
-typedef struct {
-  int64_t index, remainder, denominator, whole, part;
-  double unit; /* 1 / denominator */
-} line_position;
-
-static line_position line_start(int64_t o, int64_t source, int64_t out) {
-  int64_t denominator = out > 1 ? out - 1 : 1;
-  int64_t numerator = out > 1 ? source - 1 : 0;
-  return (line_position){o * numerator / denominator, o * numerator % denominator, denominator,
-                         numerator / denominator, numerator % denominator,
-                         1.0 / (double)denominator};
-}
-static void line_next(line_position* p) {
-  p->index += p->whole;
-  p->remainder += p->part;
-  if (p->remainder >= p->denominator) {
-    p->remainder -= p->denominator;
-    p->index++;
-  }
-}
-static float line_fraction(const line_position* p) {
-  return (float)((double)p->remainder * p->unit);
-}
-
 /* to = (1 - f) * a + f * b, n floats */
 FATHOM_INLINE void blend(const float* a, const float* b, float f, int64_t n, float* to) {
   const vf low = v_set(1.0f - f), high = v_set(f);
@@ -86,6 +61,17 @@ static void put_blended(const float* a, const float* b, float f, int64_t pixels,
   }
 }
 
+static void put_gated(const float* a, const float* gate, int64_t pixels, int64_t in, float* to,
+                      int64_t group_stride) {
+  for (int64_t p = 0; p < pixels; p++, to += W) {
+    float* group = to;
+    for (int64_t c = 0; c < in; c += W, group += group_stride) {
+      const int64_t n = fathom_min(W, in - c), at = p * in + c;
+      v_store(group, conv_gate(conv_load(a + at, n), conv_load(gate + at, n)));
+    }
+  }
+}
+
 static void zero_pixels(float* to, int64_t pixels, int64_t groups, int64_t group_stride) {
   for (int64_t g = 0; g < groups && pixels > 0; g++)
     memset(to + g * group_stride, 0, (size_t)(pixels * W) * sizeof *to);
@@ -109,8 +95,12 @@ void FN(conv_read)(const fathom_conv2d_args* a, const conv_window* w) {
     zero_pixels(to + (left + inside) * W, w->columns - left - inside, groups, w->group_stride);
     to += left * W;
     if (a->source_height == 0) {
-      const float* from = a->x + ((w->batch * a->height + y) * a->width + first) * in;
-      put_pixels(from, inside, in, relu, to, w->group_stride);
+      const int64_t at = ((w->batch * a->height + y) * a->width + first) * in;
+      if (w->gate) {
+        put_gated(a->x + at, w->gate + at, inside, in, to, w->group_stride);
+      } else {
+        put_pixels(a->x + at, inside, in, relu, to, w->group_stride);
+      }
       continue;
     }
     line_position p = line_start(y, a->source_height, a->height);

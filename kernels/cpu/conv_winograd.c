@@ -46,6 +46,7 @@ int64_t FN(conv_winograd_packed_size)(int64_t out, int64_t in) {
 typedef struct {
   int64_t out, in;
   const float* weight;
+  int adjoint; /* weight is [in,out,3,3] and is turned by 180 degrees */
   float* packed;
 } packing;
 
@@ -67,31 +68,38 @@ static void weight_transform(double g[PATCH][3]) {
 /* One input channel, also of those past `in`, of one block of output channels. */
 static void pack_task(void* argument, int64_t index, int32_t thread __attribute__((unused))) {
   const packing* p = argument;
-  double g[PATCH][3];
+  double g[PATCH][3], w[9][NR] = {{0}}, half[PATCH][3][NR];
   weight_transform(g);
-  int64_t depth = conv_groups(p->in) * W, block = index / depth, c = index % depth;
-  float* to = p->packed + (block * PRODUCTS * depth + c) * NR;
-  for (int64_t i = 0; i < NR; i++) {
-    int64_t o = block * NR + i;
-    double half[PATCH][3] = {{0}};
-    if (o < p->out && c < p->in) {
-      const float* w = p->weight + (o * p->in + c) * 9;
-      for (int r = 0; r < PATCH; r++)
-        for (int k = 0; k < 3; k++)
-          half[r][k] = g[r][0] * w[k] + g[r][1] * w[3 + k] + g[r][2] * w[6 + k];
-    }
-    for (int r = 0; r < PATCH; r++)
-      for (int k = 0; k < PATCH; k++)
-        to[(r * PATCH + k) * depth * NR + i] =
-            (float)(half[r][0] * g[k][0] + half[r][1] * g[k][1] + half[r][2] * g[k][2]);
+  const int64_t depth = conv_groups(p->in) * W, block = index / depth, c = index % depth;
+  const int64_t outputs = c < p->in ? fathom_min(NR, p->out - block * NR) : 0;
+  for (int64_t i = 0; i < outputs; i++) {
+    const int64_t o = block * NR + i;
+    const float* from = p->weight + (p->adjoint ? c * p->out + o : o * p->in + c) * 9;
+    for (int64_t tap = 0; tap < 9; tap++) w[tap][i] = from[p->adjoint ? 8 - tap : tap];
   }
+  for (int r = 0; r < PATCH; r++)
+    for (int k = 0; k < 3; k++)
+      for (int64_t i = 0; i < NR; i++)
+        half[r][k][i] = g[r][0] * w[k][i] + g[r][1] * w[3 + k][i] + g[r][2] * w[6 + k][i];
+  float* to = p->packed + (block * PRODUCTS * depth + c) * NR;
+  for (int r = 0; r < PATCH; r++)
+    for (int k = 0; k < PATCH; k++, to += depth * NR)
+      for (int64_t i = 0; i < NR; i++)
+        to[i] = (float)(half[r][0][i] * g[k][0] + half[r][1][i] * g[k][1] +
+                        half[r][2][i] * g[k][2]);
 }
 
 fathom_status FN(conv_winograd_pack)(fathom_context* context, int64_t out, int64_t in,
                                      const float* weight, float* packed) {
-  packing p = {out, in, weight, packed};
+  packing p = {out, in, weight, 0, packed};
   fathom_pool_run(context->pool, conv_column_blocks(out) * conv_groups(in) * W, pack_task, &p);
   return FATHOM_OK;
+}
+
+void FN(conv_winograd_pack_adjoint)(fathom_context* context, int64_t out, int64_t in,
+                                    const float* weight, float* packed) {
+  packing p = {out, in, weight, 1, packed};
+  fathom_pool_run(context->pool, conv_column_blocks(out) * conv_groups(in) * W, pack_task, &p);
 }
 
 /* ---- transforms ---- */
@@ -118,17 +126,20 @@ FATHOM_INLINE void output_line(vf m0, vf m1, vf m2, vf m3, vf m4, vf m5, vf* y, 
   y[3 * step] = P3 * odd_p + (Q3 * odd_q + m5);
 }
 
-/* V of one patch: product p to to + p * to_stride. n <= W channels. */
-FATHOM_INLINE void input_patch(const float* from, int64_t row_stride, int64_t pixel_stride,
-                               int64_t n, int relu, float* to, int64_t to_stride) {
+/* V of one patch: product p to to + p * to_stride. n <= W channels. gate lies like the patch, or NULL. */
+FATHOM_INLINE void input_patch(const float* from, const float* gate, int64_t row_stride,
+                               int64_t pixel_stride, int64_t n, int relu, float* to,
+                               int64_t to_stride) {
   vf t[PRODUCTS];
   /* Stores that miss L1 are drained one by one; asked for ahead of time, the lines come together. */
   for (int p = 0; p < PRODUCTS; p++) __builtin_prefetch(to + p * to_stride + MR * W, 1);
   for (int x = 0; x < PATCH; x++) {
     vf d[PATCH];
     for (int y = 0; y < PATCH; y++) {
-      d[y] = conv_load(from + y * row_stride + x * pixel_stride, n);
+      const int64_t at = y * row_stride + x * pixel_stride;
+      d[y] = conv_load(from + at, n);
       if (relu) d[y] = v_relu(d[y]);
+      if (gate) d[y] = conv_gate(d[y], conv_load(gate + at, n));
     }
     input_line(d[0], d[1], d[2], d[3], d[4], d[5], t + x, PATCH);
   }
@@ -141,18 +152,22 @@ FATHOM_INLINE void input_patch(const float* from, int64_t row_stride, int64_t pi
 }
 
 /* All channels of one patch, group g of which begins at from + g * group_stride. */
-static void transform_patch(const float* from, int64_t row_stride, int64_t pixel_stride,
-                            int64_t group_stride, int64_t in, int relu, float* to,
-                            int64_t to_stride) {
+static void transform_patch(const float* from, const float* gate, int64_t row_stride,
+                            int64_t pixel_stride, int64_t group_stride, int64_t in, int relu,
+                            float* to, int64_t to_stride) {
   int64_t c = 0;
   for (; c + W <= in; c += W, from += group_stride, to += MR * W) {
-    if (relu) {
-      input_patch(from, row_stride, pixel_stride, W, 1, to, to_stride);
+    if (gate) {
+      input_patch(from, gate + c / W * group_stride, row_stride, pixel_stride, W, 0, to, to_stride);
+    } else if (relu) {
+      input_patch(from, NULL, row_stride, pixel_stride, W, 1, to, to_stride);
     } else {
-      input_patch(from, row_stride, pixel_stride, W, 0, to, to_stride);
+      input_patch(from, NULL, row_stride, pixel_stride, W, 0, to, to_stride);
     }
   }
-  if (c < in) input_patch(from, row_stride, pixel_stride, in - c, relu, to, to_stride);
+  if (c == in) return;
+  if (gate) gate += c / W * group_stride;
+  input_patch(from, gate, row_stride, pixel_stride, in - c, relu, to, to_stride);
 }
 
 /* ---- the convolution ---- */
@@ -168,6 +183,7 @@ typedef struct {
   const fathom_conv2d_args* args;
   fathom_context* context;
   conv_output output;
+  const float* x_gate;
   int64_t tile_rows, tile_columns; /* of one map */
   int64_t block_tiles;
   int64_t row_blocks;              /* blocks in a row of tiles; 0 when blocks run on across rows */
@@ -277,7 +293,8 @@ __attribute__((noinline)) static void transform_inputs(const winograd* w, const 
     float* to = s->v + t / MR * w->v_panel + t % MR * W;
     if (!a->source_height && row >= 0 && column >= 0 && row + PATCH <= a->height &&
         column + PATCH <= a->width) {
-      transform_patch(a->x + (tile->pixel - a->width - 1) * in, a->width * in, in, W, in,
+      const int64_t at = (tile->pixel - a->width - 1) * in;
+      transform_patch(a->x + at, w->x_gate ? w->x_gate + at : NULL, a->width * in, in, W, in,
                       (int)a->relu_input, to, w->v_product);
       continue;
     }
@@ -294,9 +311,10 @@ __attribute__((noinline)) static void transform_inputs(const winograd* w, const 
         .row_stride = columns * W,
         .group_stride = PATCH * columns * W,
         .lines = s->lines,
+        .gate = w->x_gate,
     };
     if (!a->source_height || t == 0) FN(conv_read)(a, &window);
-    transform_patch(s->patch + (a->source_height ? t * TILE * W : 0), window.row_stride, W,
+    transform_patch(s->patch + (a->source_height ? t * TILE * W : 0), NULL, window.row_stride, W,
                     window.group_stride, conv_groups(in) * W, 0, to, w->v_product);
   }
   /* The last panel is computed whole. */
@@ -322,9 +340,9 @@ FATHOM_INLINE void output_patch(const float* m, int64_t m_product, vf y[TILE * T
                 s[5 * TILE + j], y + j, TILE);
 }
 
-/* A whole tile and W channels from c, with `residuals` of them, a constant. */
+/* A whole tile and W channels from c, with `residuals` of them; that and `gated` are constants. */
 FATHOM_INLINE void finish_whole(const winograd* w, const float* m, const place* tile, int64_t c,
-                                int residuals) {
+                                int residuals, int gated) {
   const conv_output* o = &w->output;
   const vf bias = v_load(o->bias + c), floor = v_set(o->floor);
   const int64_t row = w->args->width * o->out;
@@ -336,6 +354,7 @@ FATHOM_INLINE void finish_whole(const winograd* w, const float* m, const place* 
 #pragma GCC unroll 4
     for (int j = 0; j < TILE; j++) {
       vf v = v_max(floor, y[i * TILE + j] + bias);
+      if (gated) v = conv_gate(v, v_load(o->gate + at + j * o->out));
       if (residuals > 0) v += v_load(o->residual + at + j * o->out);
       if (residuals > 1) v += v_load(o->residual2 + at + j * o->out);
       v_store(o->y + at + j * o->out, v);
@@ -356,7 +375,8 @@ static void finish_part(const winograd* w, const float* m, const place* tile, in
 
 static void finish_tiles(const winograd* w, const workspace* s, int64_t block) {
   const conv_output* o = &w->output;
-  const int residuals = o->project ? 3 : (o->residual != NULL) + (o->residual2 != NULL);
+  const int general = o->project || (o->gate && o->residual2);
+  const int residuals = general ? 3 : (o->residual != NULL) + (o->residual2 != NULL);
   for (int64_t t = 0; t < s->count; t++) {
     const place* tile = &s->tiles[t];
     for (int64_t i = 0; i < NR; i += W) {
@@ -366,11 +386,19 @@ static void finish_tiles(const winograd* w, const workspace* s, int64_t block) {
       if (n < W || tile->rows < TILE || tile->columns < TILE || residuals > 2) {
         finish_part(w, m, tile, c, n, s->projection + t * TILE * TILE * W);
       } else if (residuals == 0) {
-        finish_whole(w, m, tile, c, 0);
+        if (o->gate) {
+          finish_whole(w, m, tile, c, 0, 1);
+        } else {
+          finish_whole(w, m, tile, c, 0, 0);
+        }
       } else if (residuals == 1) {
-        finish_whole(w, m, tile, c, 1);
+        if (o->gate) {
+          finish_whole(w, m, tile, c, 1, 1);
+        } else {
+          finish_whole(w, m, tile, c, 1, 0);
+        }
       } else {
-        finish_whole(w, m, tile, c, 2);
+        finish_whole(w, m, tile, c, 2, 0);
       }
     }
   }
@@ -416,8 +444,9 @@ static void task(void* argument, int64_t index, int32_t thread) {
   if (w->output.project) project_tiles(w, &s);
 }
 
-fathom_status FN(conv_winograd)(fathom_context* context, const fathom_conv2d_args* args) {
-  winograd w = {.args = args, .context = context};
+fathom_status FN(conv_winograd)(fathom_context* context, const fathom_conv2d_args* args,
+                                const float* x_gate, const float* y_gate) {
+  winograd w = {.args = args, .context = context, .x_gate = x_gate};
   w.tile_rows = fathom_ceil_div(args->height, TILE);
   w.tile_columns = fathom_ceil_div(args->width, TILE);
   choose_blocks(&w, context->threads);
@@ -428,6 +457,7 @@ fathom_status FN(conv_winograd)(fathom_context* context, const fathom_conv2d_arg
   if (status != FATHOM_OK) return status;
   float* shared = fathom_shared(context);
   w.output = conv_output_of(args, args->width * args->out, args->out, shared);
+  w.output.gate = y_gate;
   w.offsets = (int64_t*)(shared + output_floats);
   for (int64_t g = 0; g < groups; g++) w.offsets[g] = g * MR * W;
   fathom_pool_run(context->pool, w.blocks * w.groups, task, &w);

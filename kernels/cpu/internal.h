@@ -67,6 +67,11 @@ typedef struct {
   fathom_status (*conv_transpose2d_pack)(fathom_context*, int64_t in, int64_t out, int64_t kernel,
                                          const float* weight, float* packed);
   fathom_status (*conv_transpose2d)(fathom_context*, const fathom_conv_transpose2d_args*);
+  fathom_status (*conv2d_backward)(fathom_context*, const fathom_conv2d_backward_args*);
+  fathom_status (*conv_transpose2d_backward)(fathom_context*,
+                                             const fathom_conv_transpose2d_backward_args*);
+  fathom_status (*project)(fathom_context*, const fathom_project_args*);
+  fathom_status (*project_backward)(fathom_context*, const fathom_project_backward_args*);
   fathom_status (*resize_bilinear)(fathom_context*, const fathom_resize_bilinear_args*);
   fathom_status (*resize_bicubic)(fathom_context*, const fathom_resize_bicubic_args*);
   fathom_status (*resize_bilinear_backward)(fathom_context*,
@@ -102,6 +107,8 @@ struct fathom_context {
   size_t scratch_bytes;
   size_t shared_bytes;
   size_t thread_bytes;
+  char* held;
+  size_t held_bytes;
 };
 
 /*
@@ -111,6 +118,13 @@ struct fathom_context {
 fathom_status fathom_reserve(fathom_context* context, size_t shared, size_t per_thread);
 void* fathom_shared(fathom_context* context);
 void* fathom_local(fathom_context* context, int32_t thread);
+
+/*
+ * For operators made of others: `bytes` of memory that the reservations of its parts leave alone, 64-byte
+ * aligned. What was there before is gone.
+ */
+fathom_status fathom_hold(fathom_context* context, size_t bytes);
+void* fathom_held(fathom_context* context);
 
 /* Exported functions hold the lock while the operator runs. */
 void fathom_enter(fathom_context* context);
@@ -124,6 +138,25 @@ void fathom_leave(fathom_context* context);
     fathom_leave(context);                                                            \
     return status_;                                                                   \
   } while (0)
+
+/* ---- sizes ---- */
+
+/* The product of n positive sizes, or -1 where its bytes, with room for padding, would not fit. */
+static inline int64_t fathom_product(int n, const int64_t* sizes) {
+  int64_t result = 1;
+  for (int i = 0; i < n; i++)
+    if (__builtin_mul_overflow(result, sizes[i], &result) || result > INT64_MAX / 4096) return -1;
+  return result;
+}
+#define FATHOM_PRODUCT(...)                                                          \
+  fathom_product((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+
+/* Whether a [a_size] and b [b_size] share memory. */
+static inline int fathom_overlap(const float* a, int64_t a_size, const float* b, int64_t b_size) {
+  uintptr_t first = (uintptr_t)a, second = (uintptr_t)b;
+  return first < second + (uintptr_t)b_size * sizeof *b &&
+         second < first + (uintptr_t)a_size * sizeof *a;
+}
 
 static inline int64_t fathom_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t fathom_min(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -357,6 +357,75 @@ typedef struct {
 FATHOM_API fathom_status fathom_conv_transpose2d(fathom_context* context,
                                                  const fathom_conv_transpose2d_args* args);
 
+/*
+ * Backward of fathom_conv2d without projection: through the activation, the convolution, the resize and
+ * the ReLU of the input. The gradient of a residual is dy itself. What is not wanted is NULL.
+ */
+typedef struct {
+  int64_t batch, height, width, in, out;
+  int64_t kernel, stride;              /* as in the forward pass, like the sizes */
+  const float* x;                      /* [B,H,W,in], or the source; for d_weight and relu_input */
+  int64_t source_height, source_width; /* 0, 0: x was not resized */
+  int64_t relu_input;                  /* 1: ReLU as x was read */
+  const float* weight;                 /* [out,in,k,k] as in the checkpoints; for dx */
+  const float* activated;              /* [B,OH,OW,out], the forward result after ReLU without residuals;
+                                          NULL: there was no activation */
+  const float* dy;                     /* [B,OH,OW,out] */
+  float* dx;                           /* of x's shape, or NULL */
+  int64_t accumulate;                  /* 1: dx is added to, 0: overwritten */
+  float* d_weight;                     /* [out,in,k,k], added to, or NULL */
+  float* d_bias;                       /* [out], added to, or NULL */
+} fathom_conv2d_backward_args;
+FATHOM_API fathom_status fathom_conv2d_backward(fathom_context* context,
+                                                const fathom_conv2d_backward_args* args);
+
+/* Backward of fathom_conv_transpose2d. */
+typedef struct {
+  int64_t batch, height, width, in, out;
+  int64_t kernel;      /* k, also the stride; 2 or 4 */
+  const float* x;      /* [B,H,W,in]; for d_weight */
+  const float* weight; /* [in,out,k,k] as in the checkpoints; for dx */
+  const float* dy;     /* [B,kH,kW,out] */
+  float* dx;           /* [B,H,W,in], overwritten, or NULL */
+  float* d_weight;     /* [in,out,k,k], added to, or NULL */
+  float* d_bias;       /* [out], added to, or NULL */
+} fathom_conv_transpose2d_backward_args;
+FATHOM_API fathom_status fathom_conv_transpose2d_backward(
+    fathom_context* context, const fathom_conv_transpose2d_backward_args* args);
+
+/*
+ * The projection of fathom_conv2d on its own, where what it reads must be kept:
+ * y = scale * activation(sum_c weight[c] * x[c] + bias).
+ */
+typedef struct {
+  int64_t pixels, channels;
+  const float* x;      /* [pixels,channels] */
+  const float* weight; /* [channels] */
+  const float* bias;   /* [1] */
+  int64_t activation;  /* FATHOM_ACTIVATION_NONE, RELU or SIGMOID */
+  float scale;
+  float reserved;      /* 0 */
+  float* y;            /* [pixels] */
+} fathom_project_args;
+FATHOM_API fathom_status fathom_project(fathom_context* context, const fathom_project_args* args);
+
+/* Backward of fathom_project. */
+typedef struct {
+  int64_t pixels, channels;
+  const float* x;      /* [pixels,channels]; for d_weight */
+  const float* weight; /* [channels]; for dx */
+  int64_t activation;
+  float scale;
+  float reserved;      /* 0 */
+  const float* y;      /* [pixels], the forward result; may be NULL without an activation */
+  const float* dy;     /* [pixels] */
+  float* dx;           /* [pixels,channels], overwritten, or NULL */
+  float* d_weight;     /* [channels], added to, or NULL */
+  float* d_bias;       /* [1], added to, or NULL */
+} fathom_project_backward_args;
+FATHOM_API fathom_status fathom_project_backward(fathom_context* context,
+                                                 const fathom_project_backward_args* args);
+
 /* ---- resample ---- */
 
 /*

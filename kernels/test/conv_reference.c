@@ -12,8 +12,7 @@ static double activate(int64_t activation, double x) {
   return x;
 }
 
-/* relu?(resize?(x)), [B,H,W,in] */
-static double* input_of(const fathom_conv2d_args* a) {
+double* conv2d_input_reference(const fathom_conv2d_args* a) {
   int64_t h = a->height, w = a->width, in = a->in;
   int64_t sh = a->source_height ? a->source_height : h, sw = a->source_width ? a->source_width : w;
   double* result = zeros(a->batch * h * w * in);
@@ -63,7 +62,7 @@ static void sum_pixel(const fathom_conv2d_args* a, const double* input, const do
 double* conv2d_reference(const fathom_conv2d_args* a, const float* weight, int64_t* size) {
   int64_t taps = a->kernel * a->kernel;
   int64_t oh = (a->height + a->stride - 1) / a->stride, ow = (a->width + a->stride - 1) / a->stride;
-  double* input = input_of(a);
+  double* input = conv2d_input_reference(a);
   double* transposed = zeros(taps * a->in * a->out); /* [k*k][in][out] */
   for (int64_t o = 0; o < a->out; o++)
     for (int64_t c = 0; c < a->in; c++)

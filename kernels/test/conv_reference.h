@@ -4,6 +4,9 @@
 
 #include "test.h"
 
+/* The map convolved, relu?(resize?(x)), [B,H,W,in]. Caller frees. */
+double* conv2d_input_reference(const fathom_conv2d_args* args);
+
 /*
  * What fathom_conv2d stores, from weight [out,in,k,k] as in the checkpoints. Caller frees. The size of
  * the result goes to *size.

@@ -2306,6 +2306,250 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
+    private static class fathom_conv2d_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_conv2d_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_conv2d_backward(fathom_context *context, const fathom_conv2d_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_conv2d_backward$descriptor() {
+        return fathom_conv2d_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_conv2d_backward(fathom_context *context, const fathom_conv2d_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_conv2d_backward$handle() {
+        return fathom_conv2d_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_conv2d_backward(fathom_context *context, const fathom_conv2d_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_conv2d_backward$address() {
+        return fathom_conv2d_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_conv2d_backward(fathom_context *context, const fathom_conv2d_backward_args *args)
+     * }
+     */
+    public static int fathom_conv2d_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_conv2d_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_conv2d_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_conv_transpose2d_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_conv_transpose2d_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_conv_transpose2d_backward(fathom_context *context, const fathom_conv_transpose2d_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_conv_transpose2d_backward$descriptor() {
+        return fathom_conv_transpose2d_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_conv_transpose2d_backward(fathom_context *context, const fathom_conv_transpose2d_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_conv_transpose2d_backward$handle() {
+        return fathom_conv_transpose2d_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_conv_transpose2d_backward(fathom_context *context, const fathom_conv_transpose2d_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_conv_transpose2d_backward$address() {
+        return fathom_conv_transpose2d_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_conv_transpose2d_backward(fathom_context *context, const fathom_conv_transpose2d_backward_args *args)
+     * }
+     */
+    public static int fathom_conv_transpose2d_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_conv_transpose2d_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_conv_transpose2d_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_project {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_project");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_project(fathom_context *context, const fathom_project_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_project$descriptor() {
+        return fathom_project.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_project(fathom_context *context, const fathom_project_args *args)
+     * }
+     */
+    public static MethodHandle fathom_project$handle() {
+        return fathom_project.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_project(fathom_context *context, const fathom_project_args *args)
+     * }
+     */
+    public static MemorySegment fathom_project$address() {
+        return fathom_project.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_project(fathom_context *context, const fathom_project_args *args)
+     * }
+     */
+    public static int fathom_project(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_project.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_project", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_project_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_project_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_project_backward(fathom_context *context, const fathom_project_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_project_backward$descriptor() {
+        return fathom_project_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_project_backward(fathom_context *context, const fathom_project_backward_args *args)
+     * }
+     */
+    public static MethodHandle fathom_project_backward$handle() {
+        return fathom_project_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_project_backward(fathom_context *context, const fathom_project_backward_args *args)
+     * }
+     */
+    public static MemorySegment fathom_project_backward$address() {
+        return fathom_project_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_project_backward(fathom_context *context, const fathom_project_backward_args *args)
+     * }
+     */
+    public static int fathom_project_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_project_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_project_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class fathom_resize_bilinear {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,

@@ -4,7 +4,11 @@ import dev.fathom.bindings.CpuContext;
 import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.FathomNative;
 import dev.fathom.bindings.generated.fathom_conv2d_args;
+import dev.fathom.bindings.generated.fathom_conv2d_backward_args;
 import dev.fathom.bindings.generated.fathom_conv_transpose2d_args;
+import dev.fathom.bindings.generated.fathom_conv_transpose2d_backward_args;
+import dev.fathom.bindings.generated.fathom_project_args;
+import dev.fathom.bindings.generated.fathom_project_backward_args;
 import dev.fathom.nn.op.ConvOps;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
@@ -12,7 +16,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cpu/conv.c. The algorithm (direct or Winograd) follows from the shape. */
+/** kernels/cpu/conv*.c and project.c. The algorithm (direct or Winograd) follows from the shape. */
 final class CpuConv extends CpuFamily implements ConvOps {
 
   private static final int ALGORITHM = FathomNative.FATHOM_CONV_AUTO();
@@ -131,7 +135,26 @@ final class CpuConv extends CpuFamily implements ConvOps {
       boolean accumulate,
       @Nullable Tensor dWeight,
       @Nullable Tensor dBias) {
-    throw new UnsupportedOperationException("not built yet");
+    MemorySegment args = Native.arguments(fathom_conv2d_backward_args.layout());
+    fathom_conv2d_backward_args.batch(args, x.extent(0));
+    fathom_conv2d_backward_args.height(args, height);
+    fathom_conv2d_backward_args.width(args, width);
+    fathom_conv2d_backward_args.in(args, shape.in());
+    fathom_conv2d_backward_args.out(args, shape.out());
+    fathom_conv2d_backward_args.kernel(args, shape.kernel());
+    fathom_conv2d_backward_args.stride(args, shape.stride());
+    fathom_conv2d_backward_args.x(args, x.data());
+    fathom_conv2d_backward_args.source_height(args, sourceResized ? x.extent(1) : 0);
+    fathom_conv2d_backward_args.source_width(args, sourceResized ? x.extent(2) : 0);
+    fathom_conv2d_backward_args.relu_input(args, reluInput ? 1 : 0);
+    fathom_conv2d_backward_args.weight(args, weight.data());
+    fathom_conv2d_backward_args.activated(args, address(activated));
+    fathom_conv2d_backward_args.dy(args, dy.data());
+    fathom_conv2d_backward_args.dx(args, address(dx));
+    fathom_conv2d_backward_args.accumulate(args, accumulate ? 1 : 0);
+    fathom_conv2d_backward_args.d_weight(args, address(dWeight));
+    fathom_conv2d_backward_args.d_bias(args, address(dBias));
+    Native.check(FathomNative.fathom_conv2d_backward(context.handle(), args));
   }
 
   @Override
@@ -143,12 +166,34 @@ final class CpuConv extends CpuFamily implements ConvOps {
       @Nullable Tensor dx,
       @Nullable Tensor dWeight,
       @Nullable Tensor dBias) {
-    throw new UnsupportedOperationException("not built yet");
+    MemorySegment args = Native.arguments(fathom_conv_transpose2d_backward_args.layout());
+    fathom_conv_transpose2d_backward_args.batch(args, x.extent(0));
+    fathom_conv_transpose2d_backward_args.height(args, x.extent(1));
+    fathom_conv_transpose2d_backward_args.width(args, x.extent(2));
+    fathom_conv_transpose2d_backward_args.in(args, x.extent(3));
+    fathom_conv_transpose2d_backward_args.out(args, dy.extent(3));
+    fathom_conv_transpose2d_backward_args.kernel(args, kernel);
+    fathom_conv_transpose2d_backward_args.x(args, x.data());
+    fathom_conv_transpose2d_backward_args.weight(args, weight.data());
+    fathom_conv_transpose2d_backward_args.dy(args, dy.data());
+    fathom_conv_transpose2d_backward_args.dx(args, address(dx));
+    fathom_conv_transpose2d_backward_args.d_weight(args, address(dWeight));
+    fathom_conv_transpose2d_backward_args.d_bias(args, address(dBias));
+    Native.check(FathomNative.fathom_conv_transpose2d_backward(context.handle(), args));
   }
 
   @Override
   public void project(Tensor x, Projection projection, Tensor y) {
-    throw new UnsupportedOperationException("not built yet");
+    MemorySegment args = Native.arguments(fathom_project_args.layout());
+    fathom_project_args.pixels(args, y.size());
+    fathom_project_args.channels(args, projection.weight().size());
+    fathom_project_args.x(args, x.data());
+    fathom_project_args.weight(args, projection.weight().data());
+    fathom_project_args.bias(args, projection.bias().data());
+    fathom_project_args.activation(args, code(projection.activation()));
+    fathom_project_args.scale(args, projection.scale());
+    fathom_project_args.y(args, y.data());
+    Native.check(FathomNative.fathom_project(context.handle(), args));
   }
 
   @Override
@@ -160,6 +205,18 @@ final class CpuConv extends CpuFamily implements ConvOps {
       @Nullable Tensor dx,
       @Nullable Tensor dWeight,
       @Nullable Tensor dBias) {
-    throw new UnsupportedOperationException("not built yet");
+    MemorySegment args = Native.arguments(fathom_project_backward_args.layout());
+    fathom_project_backward_args.pixels(args, y.size());
+    fathom_project_backward_args.channels(args, projection.weight().size());
+    fathom_project_backward_args.x(args, x.data());
+    fathom_project_backward_args.weight(args, projection.weight().data());
+    fathom_project_backward_args.activation(args, code(projection.activation()));
+    fathom_project_backward_args.scale(args, projection.scale());
+    fathom_project_backward_args.y(args, y.data());
+    fathom_project_backward_args.dy(args, dy.data());
+    fathom_project_backward_args.dx(args, address(dx));
+    fathom_project_backward_args.d_weight(args, address(dWeight));
+    fathom_project_backward_args.d_bias(args, address(dBias));
+    Native.check(FathomNative.fathom_project_backward(context.handle(), args));
   }
 }
