@@ -141,6 +141,7 @@ final class EvaluateCommand extends Command {
   protected int run(Console console) throws Exception {
     EvaluationSettings settings = settings();
     ModelOptions.Chosen chosen = model.chosen();
+    int inputSize = model.options(chosen).inputSize();
     Evaluation evaluation;
     Map<String, Object> json = new LinkedHashMap<>();
     try (DataSet samples = FolderPairs.open(data, picture, depth, kind, depthScale);
@@ -150,7 +151,7 @@ final class EvaluateCommand extends Command {
       json.put("network", network.config().name() + " " + network.config().release().label());
       evaluation = evaluate(network, samples, settings, console);
     }
-    json.putAll(evaluation.toJson());
+    json.putAll(evaluation.toJson(Map.of("input_size", inputSize)));
     if (out != null) {
       JsonFiles.write(out.resolve(RESULT), json);
     }
@@ -230,7 +231,10 @@ final class EvaluateCommand extends Command {
     int constant = evaluation.constantPredictions();
     if (constant > 0) {
       console.warn(
-          constant + " of the predictions " + (constant == 1 ? "is" : "are") + " the same everywhere");
+          constant
+              + " of the predictions "
+              + (constant == 1 ? "is" : "are")
+              + " the same everywhere");
     }
     int done = evaluation.pictures().size();
     int failed = evaluation.skipped().size();

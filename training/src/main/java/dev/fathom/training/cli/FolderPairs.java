@@ -19,8 +19,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * Pictures with their depth maps in one folder, found by two patterns such as {@code
- * rgb/{id}.png} and {@code depth/{id}.png}.
+ * Pictures with their depth maps in one folder, found by two patterns such as {@code rgb/{id}.png}
+ * and {@code depth/{id}.png}.
  */
 final class FolderPairs implements DataSet {
   private static final String ID = "{id}";

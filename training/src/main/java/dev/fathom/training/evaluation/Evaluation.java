@@ -46,8 +46,7 @@ public record Evaluation(
         Metric metric = metrics[m];
         columns[m] = pictures.stream().mapToDouble(p -> metric.of(p.metrics())).toArray();
       }
-      Interval[] intervals =
-          Bootstrap.intervals(columns, settings.resamples(), settings.seed());
+      Interval[] intervals = Bootstrap.intervals(columns, settings.resamples(), settings.seed());
       for (int m = 0; m < metrics.length; m++) {
         means.put(metrics[m], intervals[m]);
       }
@@ -63,8 +62,10 @@ public record Evaluation(
   /**
    * Everything as a tree for JSON: settings, means with intervals, every picture, every one that
    * was left out.
+   *
+   * @param moreSettings of the network, to stand beside those of the evaluation
    */
-  public Map<String, Object> toJson() {
+  public Map<String, Object> toJson(Map<String, ?> moreSettings) {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("data", data);
     Map<String, Object> how = new LinkedHashMap<>();
@@ -76,6 +77,7 @@ public record Evaluation(
     how.put("flip", settings.flip());
     how.put("resamples", settings.resamples());
     how.put("seed", settings.seed());
+    how.putAll(moreSettings);
     json.put("settings", how);
     json.put("evaluated", pictures.size());
     json.put("skipped", skipped.size());

@@ -13,6 +13,7 @@ import dev.fathom.training.data.Sample;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.function.IntToDoubleFunction;
 import org.junit.jupiter.api.Test;
 
@@ -196,7 +197,7 @@ class EvaluatorTest {
         run(RELATIVE, _ -> disparity(2, 1, i -> i), sample("sky", 2, 1, _ -> Double.NaN));
     assertTrue(evaluation.means().isEmpty());
     assertEquals(1, evaluation.skipped().size());
-    assertEquals(0, evaluation.toJson().get("evaluated"));
+    assertEquals(0, evaluation.toJson(Map.of()).get("evaluated"));
   }
 
   @Test

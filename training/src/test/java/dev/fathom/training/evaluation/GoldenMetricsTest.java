@@ -46,7 +46,8 @@ class GoldenMetricsTest {
     float[] noise = Hashed.values("metric.noise", N);
     double[] prediction = new double[N];
     for (int i = 0; i < N; i++) {
-      prediction[i] = Math.clamp((float) truth[i] * (1 + 0.3f * noise[i]) + 0.1f, 1e-3f, (float) CAP);
+      prediction[i] =
+          Math.clamp((float) truth[i] * (1 + 0.3f * noise[i]) + 0.1f, 1e-3f, (float) CAP);
     }
     JsonNode golden = golden();
     double[] validTruth = valid(truth);
