@@ -32,7 +32,7 @@ import picocli.CommandLine.Option;
     description = "Measures a network's depth against known depth.",
     footer = {
       "",
-      "Prints the mean of each metric over the pictures with its 95 % confidence interval.",
+      "Prints the mean of each metric over the pictures with its 95 %% confidence interval.",
       "A picture that cannot be compared is named and left out; the exit code is then 2."
     })
 final class EvaluateCommand extends Command {

@@ -18,6 +18,9 @@ record Axis(double low, double high, boolean logarithmic, List<Double> ticks) {
   private static final int[] STEPS = {1, 2, 5, 10};
   private static final int MANY_DECADES = 3;
 
+  /** A few ticks more than wanted are better than half as many. */
+  private static final double NEARLY = 0.75;
+
   /** An axis that has all numbers from low to high on it, and about {@code wanted} ticks. */
   static Axis of(double low, double high, boolean logarithmic, int wanted) {
     if (logarithmic) {
@@ -34,7 +37,7 @@ record Axis(double low, double high, boolean logarithmic, List<Double> ticks) {
     double power = Math.pow(10, Math.floor(Math.log10(rough)));
     double step = 10 * power;
     for (int candidate : STEPS) {
-      if (candidate * power >= rough) {
+      if (candidate * power >= NEARLY * rough) {
         step = candidate * power;
         break;
       }

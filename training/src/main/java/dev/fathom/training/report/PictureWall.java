@@ -13,7 +13,8 @@ import java.util.Arrays;
  * so that near is the bright or warm end; the map's own smallest finite value takes the first
  * colour and its largest the last. Predictions are known only up to scale and shift, and this
  * removes both: two maps that differ in nothing else look the same. Depths are inverted first, sky
- * is 0, and pixels of which nothing is known are black.
+ * is 0, and pixels of which nothing is known are black; with colours that are not dark at the far
+ * end, such as spectral, the two are told apart.
  */
 public final class PictureWall {
 
