@@ -15,6 +15,7 @@ final class Commands {
   static {
     ALL.put("predict", PredictCommand::new);
     ALL.put("weights", WeightsCommand::new);
+    ALL.put("evaluate", EvaluateCommand::new);
     ALL.put("convert", ConvertCommand::new);
     ALL.put("info", InfoCommand::new);
     ALL.put("smoke", SmokeCommand::new);
