@@ -55,7 +55,8 @@ final class SampleReader {
     }
   }
 
-  private GroundTruth truth(Part part, @Nullable Part mask, @Nullable Part sky, RgbImage picture)
+  /** The truth in a depth file, with masks if there are any, for a picture it must fit. */
+  GroundTruth truth(Part part, @Nullable Part mask, @Nullable Part sky, RgbImage picture)
       throws BadSampleException {
     DepthFile file;
     try {
