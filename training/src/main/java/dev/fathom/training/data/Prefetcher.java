@@ -395,13 +395,21 @@ public final class Prefetcher implements AutoCloseable {
     } finally {
       lock.unlock();
     }
+    boolean interrupted = false;
     try {
       for (Thread worker : workers) {
         worker.join();
       }
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+      interrupted = true;
     }
-    bad.write();
+    try {
+      // Before the interrupt is put back: it would close the file.
+      bad.write();
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
   }
 }
