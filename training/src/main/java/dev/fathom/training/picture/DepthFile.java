@@ -12,12 +12,19 @@ public final class DepthFile {
   private final int height;
   private final float[] values;
   private final DepthMap.@Nullable Kind kind;
+  private final boolean plainSamples;
 
   DepthFile(int width, int height, float[] values, DepthMap.@Nullable Kind kind) {
+    this(width, height, values, kind, false);
+  }
+
+  DepthFile(
+      int width, int height, float[] values, DepthMap.@Nullable Kind kind, boolean plainSamples) {
     this.width = width;
     this.height = height;
     this.values = values;
     this.kind = kind;
+    this.plainSamples = plainSamples;
   }
 
   /** Numbers in a row. */
@@ -38,6 +45,14 @@ public final class DepthFile {
   /** What the numbers mean; null if the file does not say. */
   public DepthMap.@Nullable Kind kind() {
     return kind;
+  }
+
+  /**
+   * Whether the numbers are the samples of a picture (PNG) that does not say what they mean.
+   * Sensors and data sets store 0 there where they have no reading.
+   */
+  public boolean plainSamples() {
+    return plainSamples;
   }
 
   /**

@@ -1,5 +1,6 @@
 package dev.fathom.training.picture;
 
+import dev.fathom.nn.DepthMap;
 import java.awt.image.BufferedImage;
 import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
@@ -10,8 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Reads depth: grey PNG of 8 or 16 bits, PFM of either byte order, NumPy arrays (float16, float32,
- * float64, integers of 8 and 16 bits; row order) and OpenEXR (scan lines; NONE, RLE, ZIPS, ZIP).
- * The format is told by the file's content.
+ * float64, integers of 8 and 16 bits, bool; row order) and OpenEXR (scan lines; NONE, RLE, ZIPS,
+ * ZIP). The format is told by the file's content.
  *
  * <p>A PNG gives its samples as they are, unless it has the text chunks of {@link
  * DepthFormat#PNG16}: then {@code sample * scale + offset}, and NaN for the sample that stands for
@@ -28,7 +29,16 @@ public final class DepthReader {
    *     comes from broken data
    */
   public static DepthFile read(Path file) throws PictureException {
-    byte[] bytes = PictureReader.readBytes(file, "cannot read the depth map");
+    return decode(file, PictureReader.readBytes(file, "cannot read the depth map"));
+  }
+
+  /**
+   * The numbers in the bytes of a depth file that were read already, as from an archive.
+   *
+   * @param file names it in messages
+   * @throws PictureException as {@link #read}
+   */
+  public static DepthFile decode(Path file, byte[] bytes) throws PictureException {
     long limit = PictureReader.DEFAULT_PIXEL_LIMIT;
     try {
       if (PictureFormat.isPng(bytes)) {
@@ -70,7 +80,9 @@ public final class DepthReader {
         values[y * width + x] = row[x] == invalid ? Float.NaN : (float) (row[x] * scale + offset);
       }
     }
-    return new DepthFile(width, height, values, DepthFile.kindNamed(text.get(PngDepth.KIND)));
+    DepthMap.Kind kind = DepthFile.kindNamed(text.get(PngDepth.KIND));
+    boolean plain = kind == null && !text.containsKey(PngDepth.SCALE);
+    return new DepthFile(width, height, values, kind, plain);
   }
 
   private static double number(@Nullable String text, double otherwise) throws IOException {

@@ -52,6 +52,18 @@ public final class DepthWriter {
     }
   }
 
+  /**
+   * The bytes of a 16-bit grey PNG of disparities from 0 to 1: {@code value = sample / 65535},
+   * rounded to the nearest. Its text chunks say so too, so that {@link DepthReader} gives the
+   * values back as they were, and 0 as the disparity 0, not as a gap.
+   *
+   * @param values [height, width], each from 0 to 1
+   * @throws IllegalArgumentException if a value is outside, or their number is not width x height
+   */
+  public static byte[] disparityPng(int width, int height, float[] values) {
+    return PngDepth.unitDisparity(width, height, values);
+  }
+
   private static RgbImage fitting(DepthFormat format, DepthMap depth, @Nullable RgbImage picture) {
     if (picture == null) {
       throw new IllegalArgumentException(format.label() + " needs the picture");

@@ -85,13 +85,15 @@ final class NpyDepth {
     String element = Character.isLetter(order) ? type : type.substring(1);
     int size =
         switch (element) {
-          case "u1" -> 1;
+          case "u1", "b1" -> 1;
           case "u2", "i2", "f2" -> 2;
           case "f4" -> 4;
           case "f8" -> 8;
           default ->
               throw new IOException(
-                  "elements of type " + type + ": float16, float32, float64 or uint16 are read");
+                  "elements of type "
+                      + type
+                      + ": float16, float32, float64, uint8, uint16, int16 or bool are read");
         };
     if ((long) count * size > file.length - start) {
       throw new IOException("the file ends too early");
@@ -104,7 +106,7 @@ final class NpyDepth {
     for (int i = 0; i < count; i++) {
       values[i] =
           switch (element) {
-            case "u1" -> data.get(i) & 0xff;
+            case "u1", "b1" -> data.get(i) & 0xff;
             case "u2" -> data.getShort(2 * i) & 0xffff;
             case "i2" -> data.getShort(2 * i);
             case "f2" -> Float.float16ToFloat(data.getShort(2 * i));

@@ -18,6 +18,7 @@ public final class PictureException extends IOException {
   private static final int LONGEST_REASON = 200;
 
   private final Path file;
+  private final String problem;
 
   /** The file and what is wrong with it. */
   public PictureException(Path file, String reason) {
@@ -28,11 +29,17 @@ public final class PictureException extends IOException {
   public PictureException(Path file, String reason, @Nullable Throwable cause) {
     super(file + ": " + oneLine(reason), cause);
     this.file = file;
+    problem = oneLine(reason);
   }
 
   /** The file that was to be read or written. */
   public Path file() {
     return file;
+  }
+
+  /** What is wrong, without the file's name. */
+  public String problem() {
+    return problem;
   }
 
   /** What the file system or a decoder said, as the reason after a file's name. */

@@ -52,7 +52,23 @@ public final class PictureReader {
    * @throws PictureException as {@link #read(Path)}
    */
   public static RgbImage read(Path file, long pixelLimit) throws PictureException {
-    byte[] bytes = readBytes(file, "cannot read the picture");
+    return decode(file, readBytes(file, "cannot read the picture"), pixelLimit);
+  }
+
+  /**
+   * The picture in the bytes of a file that were read already, as from an archive.
+   *
+   * @param file names it in messages
+   * @throws PictureException as {@link #read(Path)}
+   */
+  public static RgbImage decode(Path file, byte[] bytes) throws PictureException {
+    return decode(file, bytes, DEFAULT_PIXEL_LIMIT);
+  }
+
+  private static RgbImage decode(Path file, byte[] bytes, long pixelLimit) throws PictureException {
+    if (bytes.length == 0) {
+      throw new PictureException(file, "the file is empty");
+    }
     PictureFormat format = PictureFormat.of(bytes);
     if (format == null) {
       throw new PictureException(file, PictureFormat.describeUnknown(bytes));
@@ -75,8 +91,9 @@ public final class PictureReader {
    * All bytes of a file that can be one: there, regular, readable, not empty, not huge.
    *
    * @param what what could not be done, for the message
+   * @throws PictureException if it is not, or cannot be read
    */
-  static byte[] readBytes(Path file, String what) throws PictureException {
+  public static byte[] readBytes(Path file, String what) throws PictureException {
     try {
       String problem = problem(file);
       if (problem != null) {

@@ -3,8 +3,10 @@ package dev.fathom.training.picture;
 import dev.fathom.nn.Colormap;
 import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.RgbImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -94,6 +96,42 @@ final class PngDepth {
             row[2 * x + 1] = (byte) sample;
           }
         });
+  }
+
+  /** Disparities from 0 to 1 over the whole range of the samples, whatever the largest is. */
+  static byte[] unitDisparity(int width, int height, float[] values) {
+    if (width < 1 || height < 1 || values.length != (long) width * height) {
+      throw new IllegalArgumentException(
+          values.length + " values for a map of " + width + " x " + height);
+    }
+    for (float value : values) {
+      if (!(value >= 0 && value <= 1)) {
+        throw new IllegalArgumentException("a disparity of " + value + " is not from 0 to 1");
+      }
+    }
+    Map<String, String> text = new LinkedHashMap<>();
+    text.put(KIND, DepthMap.Kind.DISPARITY.name().toLowerCase(Locale.ROOT));
+    text.put(SCALE, Double.toString(1.0 / LARGEST_SAMPLE));
+    text.put(OFFSET, "0.0");
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try {
+      PngWriter.write(
+          out,
+          width,
+          height,
+          PngWriter.Samples.GREY16,
+          text,
+          (y, row) -> {
+            for (int x = 0; x < width; x++) {
+              int sample = Math.round(values[y * width + x] * LARGEST_SAMPLE);
+              row[2 * x] = (byte) (sample >> 8);
+              row[2 * x + 1] = (byte) sample;
+            }
+          });
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return out.toByteArray();
   }
 
   /** The keywords and values of a PNG's tEXt chunks. */
