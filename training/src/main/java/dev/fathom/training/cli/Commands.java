@@ -16,6 +16,7 @@ final class Commands {
     ALL.put("predict", PredictCommand::new);
     ALL.put("weights", WeightsCommand::new);
     ALL.put("convert", ConvertCommand::new);
+    ALL.put("synth", SynthCommand::new);
     ALL.put("info", InfoCommand::new);
     ALL.put("smoke", SmokeCommand::new);
   }

@@ -51,18 +51,36 @@ final class Box extends Solid {
     double oz = ray.oz - cz;
     double lox = cos * ox + sin * oz;
     double loz = cos * oz - sin * ox;
-    double ix = 1 / (cos * ray.dx + sin * ray.dz);
-    double iz = 1 / (cos * ray.dz - sin * ray.dx);
-    double x0 = (-hx - lox) * ix;
-    double x1 = (hx - lox) * ix;
-    double y0 = (cy - hy - ray.oy) * ray.iy;
-    double y1 = (cy + hy - ray.oy) * ray.iy;
-    double z0 = (-hz - loz) * iz;
-    double z1 = (hz - loz) * iz;
-    double entry = Math.max(Math.max(Math.min(x0, x1), Math.min(y0, y1)), Math.min(z0, z1));
-    double exit = Math.min(Math.min(Math.max(x0, x1), Math.max(y0, y1)), Math.max(z0, z1));
-    // Not-a-number, from a ray within a face's plane, fails the comparison: no hit.
+    double ix = inverse(cos * ray.dx + sin * ray.dz);
+    double iy = inverse(ray.dy);
+    double iz = inverse(cos * ray.dz - sin * ray.dx);
+    // Each pair of faces is met at a middle parameter, less and plus half the way between them.
+    double x = -lox * ix;
+    double y = (cy - ray.oy) * iy;
+    double z = -loz * iz;
+    double wx = Math.abs(ix) * hx;
+    double wy = Math.abs(iy) * hy;
+    double wz = Math.abs(iz) * hz;
+    double entry = x - wx;
+    double exit = x + wx;
+    if (y - wy > entry) {
+      entry = y - wy;
+    }
+    if (y + wy < exit) {
+      exit = y + wy;
+    }
+    if (z - wz > entry) {
+      entry = z - wz;
+    }
+    if (z + wz < exit) {
+      exit = z + wz;
+    }
     return entry <= exit ? firstOf(ray, entry, exit, limit) : Double.POSITIVE_INFINITY;
+  }
+
+  /** A reciprocal that stays finite, so that rays along a face do not give not-a-number. */
+  private static double inverse(double component) {
+    return component == 0 ? 1e30 : 1 / component;
   }
 
   @Override

@@ -70,15 +70,26 @@ final class BoxTree {
   /** The parameter at which a ray enters a node's box; infinity if it misses it. */
   private double entry(Ray ray, int node, double limit) {
     int b = 6 * node;
-    double x0 = (bounds[b] - ray.ox) * ray.ix;
-    double x1 = (bounds[b + 3] - ray.ox) * ray.ix;
-    double y0 = (bounds[b + 1] - ray.oy) * ray.iy;
-    double y1 = (bounds[b + 4] - ray.oy) * ray.iy;
-    double z0 = (bounds[b + 2] - ray.oz) * ray.iz;
-    double z1 = (bounds[b + 5] - ray.oz) * ray.iz;
-    double entry = Math.max(Math.max(Math.min(x0, x1), Math.min(y0, y1)), Math.min(z0, z1));
-    double exit = Math.min(Math.min(Math.max(x0, x1), Math.max(y0, y1)), Math.max(z0, z1));
-    // Not-a-number, from a ray within a face's plane, counts as met: the bodies decide.
+    double entry = (bounds[b + ray.backX] - ray.ox) * ray.ix;
+    double exit = (bounds[b + 3 - ray.backX] - ray.ox) * ray.ix;
+    double entryY = (bounds[b + 1 + ray.backY] - ray.oy) * ray.iy;
+    double exitY = (bounds[b + 4 - ray.backY] - ray.oy) * ray.iy;
+    double entryZ = (bounds[b + 2 + ray.backZ] - ray.oz) * ray.iz;
+    double exitZ = (bounds[b + 5 - ray.backZ] - ray.oz) * ray.iz;
+    // Comparisons, not Math.max: they are faster, and not-a-number, from a ray within a face's
+    // plane, counts as met: the bodies decide.
+    if (entryY > entry) {
+      entry = entryY;
+    }
+    if (entryZ > entry) {
+      entry = entryZ;
+    }
+    if (exitY < exit) {
+      exit = exitY;
+    }
+    if (exitZ < exit) {
+      exit = exitZ;
+    }
     return entry > exit || exit < 0 || entry >= limit ? Double.POSITIVE_INFINITY : entry;
   }
 
@@ -130,10 +141,10 @@ final class BoxTree {
     }
   }
 
-  /** Whether any body is met below a limit. */
-  boolean blocks(Ray ray, double limit) {
+  /** Some body that is met below a limit; null if there is none. */
+  @Nullable Solid blocker(Ray ray, double limit) {
     if (nodes == 0) {
-      return false;
+      return null;
     }
     int[] stack = ray.stack;
     int depth = 0;
@@ -152,11 +163,11 @@ final class BoxTree {
       int start = -1 - first;
       for (int i = start; i < start + count[node]; i++) {
         if (solids[i].distance(ray, limit) < limit) {
-          return true;
+          return solids[i];
         }
       }
     }
-    return false;
+    return null;
   }
 
   /** The nearest surface so far. */

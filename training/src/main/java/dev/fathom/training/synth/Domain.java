@@ -10,40 +10,32 @@ import java.util.Locale;
  */
 public enum Domain {
   /** Living rooms, bedrooms, offices. */
-  ROOM(0, "furnished rooms by window or lamp light", IndoorLayouts::room),
+  ROOM(0, "furnished rooms by window or lamp light"),
   /** Passages. */
-  CORRIDOR(1, "long passages with doors and pipes under ceiling lamps", HallLayouts::corridor),
+  CORRIDOR(1, "long passages with doors and pipes under ceiling lamps"),
   /** Halls. */
-  WAREHOUSE(2, "halls with racks, crates and barrels", HallLayouts::warehouse),
+  WAREHOUSE(2, "halls with racks, crates and barrels"),
   /** Streets in daylight. */
-  STREET_DAY(3, "streets with houses, cars, trees and wires by day", StreetLayouts::day),
+  STREET_DAY(3, "streets with houses, cars, trees and wires by day"),
   /** The same, dark. */
-  STREET_DUSK(4, "streets under a dark sky, lit windows and street lamps", StreetLayouts::dusk),
+  STREET_DUSK(4, "streets under a dark sky, lit windows and street lamps"),
   /** Grassland. */
-  HILLS(5, "grassland before mountains, with trees, lakes and huts", LandLayouts::hills),
+  HILLS(5, "grassland before mountains, with trees, lakes and huts"),
   /** Woods. */
-  FOREST_FOG(6, "trunks and undergrowth in fog", WoodLayouts::forest),
+  FOREST_FOG(6, "trunks and undergrowth in fog"),
   /** Desert. */
-  CANYON(7, "gorges between layered cliffs, with boulders and cacti", LandLayouts::canyon),
+  CANYON(7, "gorges between layered cliffs, with boulders and cacti"),
   /** Winter. */
-  SNOW(8, "snowfields with conifers and cabins under a pale sky", LandLayouts::snow),
+  SNOW(8, "snowfields with conifers and cabins under a pale sky"),
   /** Gardens. */
-  PARK(9, "lawns with paths, hedges, ponds, benches and fences", WoodLayouts::park);
+  PARK(9, "lawns with paths, hedges, ponds, benches and fences");
 
   private final int code;
   private final String description;
-  private final Layout layout;
 
-  Domain(int code, String description, Layout layout) {
+  Domain(int code, String description) {
     this.code = code;
     this.description = description;
-    this.layout = layout;
-  }
-
-  /** Lays out one scene. */
-  @FunctionalInterface
-  interface Layout {
-    void lay(Stage stage);
   }
 
   /** The number by which its scenes are drawn; it never changes. */
@@ -51,8 +43,20 @@ public enum Domain {
     return code;
   }
 
-  Layout layout() {
-    return layout;
+  /** Lays out one scene. */
+  void lay(Stage stage) {
+    switch (this) {
+      case ROOM -> IndoorLayouts.room(stage);
+      case CORRIDOR -> HallLayouts.corridor(stage);
+      case WAREHOUSE -> HallLayouts.warehouse(stage);
+      case STREET_DAY -> StreetLayouts.day(stage);
+      case STREET_DUSK -> StreetLayouts.dusk(stage);
+      case HILLS -> LandLayouts.hills(stage);
+      case FOREST_FOG -> WoodLayouts.forest(stage);
+      case CANYON -> LandLayouts.canyon(stage);
+      case SNOW -> LandLayouts.snow(stage);
+      case PARK -> WoodLayouts.park(stage);
+    }
   }
 
   /** The name as people write it, such as {@code street-day}. */

@@ -18,8 +18,7 @@ final class Ellipsoid extends Solid {
       double rx,
       double ry,
       double rz) {
-    super(
-        kind, material, new double[] {cx - rx, cy - ry, cz - rz, cx + rx, cy + ry, cz + rz});
+    super(kind, material, new double[] {cx - rx, cy - ry, cz - rz, cx + rx, cy + ry, cz + rz});
     this.cx = cx;
     this.cy = cy;
     this.cz = cz;

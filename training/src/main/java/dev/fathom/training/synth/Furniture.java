@@ -7,7 +7,8 @@ final class Furniture {
   private static final SceneClass KIND = SceneClass.FURNITURE;
   private static final SceneClass THIN = SceneClass.POLE;
   private static final List<Rgb> WOODS =
-      List.of(Rgb.of(0xB98A5A), Rgb.of(0x7A4E2D), Rgb.of(0xD9B98A), Rgb.of(0x4E3524), Rgb.of(0xE6DED0));
+      List.of(
+          Rgb.of(0xB98A5A), Rgb.of(0x7A4E2D), Rgb.of(0xD9B98A), Rgb.of(0x4E3524), Rgb.of(0xE6DED0));
 
   private Furniture() {}
 
@@ -24,8 +25,7 @@ final class Furniture {
     return switch (stage.random.nextInt(4)) {
       case 0 ->
           Material.of(
-              new Textures.Stripes(
-                  one, other, stage.between(0.05, 0.2), 0.5, stage.chance(0.5)));
+              new Textures.Stripes(one, other, stage.between(0.05, 0.2), 0.5, stage.chance(0.5)));
       case 1 -> Material.of(new Textures.Tiles(one, other, one, stage.between(0.05, 0.15), 0, 1));
       default ->
           Material.of(new Textures.Mottled(one.times(1.1), one.times(0.8), 0.05, 2, stage.seed()));
@@ -72,7 +72,13 @@ final class Furniture {
       }
       case 1 ->
           at.post(
-              SceneClass.CYLINDER, paint, x, y, z, stage.between(0.08, 0.3), stage.between(0.03, 0.06));
+              SceneClass.CYLINDER,
+              paint,
+              x,
+              y,
+              z,
+              stage.between(0.08, 0.3),
+              stage.between(0.03, 0.06));
       case 2 -> {
         double r = stage.between(0.05, 0.08);
         at.cone(SceneClass.CYLINDER, paint, x, y, z, x, y + 0.2, z, r, 0.4 * r);
@@ -150,8 +156,7 @@ final class Furniture {
       double filled = stage.between(0.2, 0.95) * (width - 0.1);
       Material books =
           Material.of(new Textures.Spines(stage.between(0.025, 0.05), 0.7, stage.seed()));
-      at.box(
-          KIND, books, from + filled / 2, y + 0.03, 0.03, filled, stage.between(0.18, 0.3), 0.2);
+      at.box(KIND, books, from + filled / 2, y + 0.03, 0.03, filled, stage.between(0.18, 0.3), 0.2);
       if (filled < 0.6 * width) {
         trinket(at, from + filled + 0.2 * width, y + 0.03, 0);
       }
@@ -203,7 +208,14 @@ final class Furniture {
         Material.of(new Soils.Leaves(green.times(1.3), green.times(0.5), 0.04, stage.seed()))
             .bumpy(1.5, 0.08)
             .open(Material.Holes.leaves(0.11, 0.55, stage.seed()));
-    at.post(SceneClass.VEGETATION, Plants.bark(stage, Rgb.of(0x5A4430)), 0, 0.25, 0, 0.5 * height, 0.02);
+    at.post(
+        SceneClass.VEGETATION,
+        Plants.bark(stage, Rgb.of(0x5A4430)),
+        0,
+        0.25,
+        0,
+        0.5 * height,
+        0.02);
     int parts = stage.count(2, 4);
     for (int i = 0; i < parts; i++) {
       double r = height * stage.between(0.16, 0.26);
@@ -214,6 +226,33 @@ final class Furniture {
           height * stage.between(0.55, 0.85),
           stage.between(-0.15, 0.15),
           r);
+    }
+  }
+
+  /** Something on the floor: a bollard, a bin, a crate or a ball. */
+  static void oddment(Place at) {
+    Stage stage = at.stage;
+    Material paint = Material.plain(Rgb.any(stage.random, 0.8, 0.75)).glossy(0.3);
+    switch (stage.random.nextInt(4)) {
+      case 0 -> {
+        at.post(SceneClass.CYLINDER, paint, 0, 0, 0, 0.75, 0.11);
+        at.ball(SceneClass.SPHERE, paint, 0, 0.78, 0, 0.13);
+      }
+      case 1 -> at.post(SceneClass.CYLINDER, paint, 0, 0, 0, 0.95, 0.28);
+      case 2 ->
+          at.box(
+              SceneClass.BOX,
+              paint,
+              0,
+              0,
+              0,
+              stage.between(0.4, 0.9),
+              stage.between(0.4, 1.3),
+              stage.between(0.4, 0.7));
+      default -> {
+        double r = stage.between(0.2, 0.45);
+        at.ball(SceneClass.SPHERE, paint, 0, r, 0, r);
+      }
     }
   }
 }

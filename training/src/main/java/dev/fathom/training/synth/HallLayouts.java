@@ -17,7 +17,8 @@ final class HallLayouts {
         Material.of(
             new Textures.Tiles(
                 Rgb.of(0xE6E4DE), Rgb.of(0xDEDCD6), Rgb.of(0x8A8A86), 0.6, 0.02, stage.seed()));
-    stage.box(SceneClass.FLOOR, IndoorLayouts.floor(stage), 0, -0.1, length / 2, width, 0.2, length + 4);
+    stage.box(
+        SceneClass.FLOOR, IndoorLayouts.floor(stage), 0, -0.1, length / 2, width, 0.2, length + 4);
     stage.box(SceneClass.CEILING, ceiling, 0, height + 0.1, length / 2, width, 0.2, length + 4);
     Place left = new Place(stage, -half, 0, length / 2, Math.PI / 2);
     Place right = new Place(stage, half, 0, length / 2, -Math.PI / 2);
@@ -72,7 +73,7 @@ final class HallLayouts {
         switch (stage.random.nextInt(4)) {
           case 0 -> Furniture.plant(at, stage.between(0.9, 1.6));
           case 1 -> Furniture.chair(at);
-          default -> StreetThings.oddment(at);
+          default -> Furniture.oddment(at);
         }
       }
     }
@@ -112,20 +113,32 @@ final class HallLayouts {
     stage.sky(Light.indoor(stage, stage.between(0.2, 0.45), day));
     Rgb concrete = Rgb.hsv(0.1, 0.08, stage.between(0.5, 0.75));
     Material floor =
-        Material.of(
-                new Textures.Mottled(concrete, concrete.times(0.7), 1.5, 4, stage.seed()))
+        Material.of(new Textures.Mottled(concrete, concrete.times(0.7), 1.5, 4, stage.seed()))
             .glossy(stage.between(0, 0.4));
     Rgb sheet = Rgb.any(stage.random, 0.3, 0.7);
-    Material wall =
-        Material.of(new Textures.Stripes(sheet, sheet.times(0.75), 0.3, 0.6, false));
+    Material wall = Material.of(new Textures.Stripes(sheet, sheet.times(0.75), 0.3, 0.6, false));
     stage.box(SceneClass.FLOOR, floor, 0, -0.1, length / 2 - 2, width, 0.2, length + 4);
     stage.box(SceneClass.CEILING, wall, 0, height + 0.1, length / 2 - 2, width, 0.2, length + 4);
     for (int side = -1; side <= 1; side += 2) {
       stage.box(
-          SceneClass.WALL, wall, side * (width / 2 + 0.1), height / 2, length / 2 - 2, 0.2, height, length + 4);
+          SceneClass.WALL,
+          wall,
+          side * (width / 2 + 0.1),
+          height / 2,
+          length / 2 - 2,
+          0.2,
+          height,
+          length + 4);
       // The lines painted beside the aisle.
       stage.box(
-          SceneClass.FLOOR, Material.plain(Rgb.of(0xD8B020)), side * 1.7, 0, length / 2, 0.1, 0.004, length);
+          SceneClass.FLOOR,
+          Material.plain(Rgb.of(0xD8B020)),
+          side * 1.7,
+          0,
+          length / 2,
+          0.1,
+          0.004,
+          length);
     }
     stage.box(SceneClass.WALL, wall, 0, height / 2, length, width, height, 0.2);
     stage.box(SceneClass.WALL, wall, 0, height / 2, -4, width, height, 0.2);

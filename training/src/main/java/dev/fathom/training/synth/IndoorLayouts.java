@@ -44,8 +44,7 @@ final class IndoorLayouts {
                   Rgb.of(0xA8583E).vary(stage.random, 0.4), Rgb.of(0xBDB6AA), 0.24, 0.08, 1));
       case 1 ->
           Material.of(
-              new Textures.Stripes(
-                  paint, paint.times(0.82), stage.between(0.1, 0.4), 0.5, false));
+              new Textures.Stripes(paint, paint.times(0.82), stage.between(0.1, 0.4), 0.5, false));
       default -> Material.of(Textures.plaster(stage.random, paint));
     };
   }
@@ -180,7 +179,7 @@ final class IndoorLayouts {
   private static void furnish(Stage stage, double width, double depth) {
     Rgb glow = new Rgb(1.4, 1, 0.6).times(stage.chance(0.5) ? stage.between(0.5, 1.5) : 0);
     double half = width / 2;
-    int pieces = stage.count(4, 9);
+    int pieces = stage.count(9, 20);
     for (int i = 0; i < pieces; i++) {
       int kind = stage.random.nextInt(9);
       double yawNoise = stage.between(-0.08, 0.08);
@@ -197,7 +196,7 @@ final class IndoorLayouts {
         case 0, 1 -> {
           double w = stage.between(0.8, 1.7);
           double d = stage.between(0.6, 1);
-          if (stage.claim(freeX, freeZ, 0.5 * (w + d))) {
+          if (stage.claim(freeX, freeZ, 0.45 * (w + d))) {
             Place at = new Place(stage, freeX, 0, freeZ, stage.between(-1.6, 1.6));
             Furniture.table(at, w, d, stage.chance(0.3) ? 0.45 : 0.74);
             int chairs = stage.count(0, 3);
@@ -260,7 +259,7 @@ final class IndoorLayouts {
         }
         default -> {
           if (stage.claim(freeX, freeZ, 0.35)) {
-            StreetThings.oddment(new Place(stage, freeX, 0, freeZ, stage.between(0, 3)));
+            Furniture.oddment(new Place(stage, freeX, 0, freeZ, stage.between(0, 3)));
           }
         }
       }

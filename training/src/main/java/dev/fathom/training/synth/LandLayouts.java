@@ -31,8 +31,7 @@ final class LandLayouts {
     Rgb green = Rgb.of(0x6E9440).vary(stage.random, 0.25);
     Rgb dry = Rgb.of(0xB0A060).vary(stage.random, 0.2);
     Texture grass = new Soils.Grass(green, dry, stage.seed());
-    Texture cliff =
-        new Textures.Mottled(Rgb.of(0x9A9288), Rgb.of(0x5A544E), 3, 4, stage.seed());
+    Texture cliff = new Textures.Mottled(Rgb.of(0x9A9288), Rgb.of(0x5A544E), 3, 4, stage.seed());
     Texture top =
         stage.chance(0.5)
             ? new Soils.Drift(Rgb.of(0xF2F4F8), Rgb.of(0xD8E0EC), 20, 0.05, stage.seed())
@@ -51,7 +50,7 @@ final class LandLayouts {
               double far = Math.sqrt(x * x + z * z);
               double h = roll * (Noise.octaves(x / 55 + 100, z / 55 + 100, 4, seed) - 0.5);
               double mountains =
-                  peaks * Noise.step(90, 420, far) * Noise.ridges(x / 230, z / 230, 5, seed + 20);
+                  far < 90 ? 0 : peaks * Noise.step(90, 420, far) * Noise.ridges(x / 230, z / 230, 5, seed + 20);
               return h + mountains + 0.25 * Noise.value(x / 2.5, z / 2.5, seed + 9);
             }),
         skin,
@@ -59,7 +58,8 @@ final class LandLayouts {
     stage.sky(Light.day(stage, stage.between(0.0006, 0.003)));
     boolean lake = stage.chance(0.35);
     if (lake) {
-      double level = Math.min(stage.height(0, 0) - 0.6, stage.height(10, 40) + stage.between(-0.5, 1));
+      double level =
+          Math.min(stage.height(0, 0) - 0.6, stage.height(10, 40) + stage.between(-0.5, 1));
       stage.ground(new Level(SceneClass.WATER, water(stage, Rgb.of(0x1E3C48)), level));
     }
     double yaw = stage.between(-0.5, 0.5);
@@ -67,14 +67,20 @@ final class LandLayouts {
     Rgb leafColour =
         stage.chance(0.25) ? Rgb.of(0xB8742A) : Rgb.of(0x4E7A30).vary(stage.random, 0.2);
     Material[] leaves = {
-      Plants.leaves(stage, leafColour, 0.75), Plants.leaves(stage, leafColour, 0.7)
+      Plants.leaves(stage, leafColour, 0.7), Plants.leaves(stage, leafColour, 0.6)
     };
     Material bark = Plants.bark(stage, Rgb.of(0x5A4634));
     int trees = stage.count(5, 26);
     for (int i = 0; i < trees; i++) {
-      scatter(stage, yaw, 5, 110, 0.8, at -> {
-        Plants.broadleaf(at, stage.between(4, 10), leaves[stage.random.nextInt(2)], bark);
-      });
+      scatter(
+          stage,
+          yaw,
+          5,
+          110,
+          0.8,
+          at -> {
+            Plants.broadleaf(at, stage.between(4, 10), leaves[stage.random.nextInt(2)], bark);
+          });
     }
     stones(stage, yaw, Plants.rock(stage, Rgb.of(0x8C867C)), stage.count(2, 10), 1.1);
     int bushes = stage.count(2, 12);
@@ -151,8 +157,7 @@ final class LandLayouts {
       double x = i * part;
       double low = stage.height(x - part / 2, z);
       double high = stage.height(x + part / 2, z);
-      StreetThings.fence(
-          new Place(stage, x, 0.5 * (low + high), z, 0), part, height, style);
+      StreetThings.fence(new Place(stage, x, 0.5 * (low + high), z, 0), part, height, style);
     }
   }
 
@@ -178,7 +183,7 @@ final class LandLayouts {
               double far = Math.sqrt(x * x + z * z);
               double h = roll * (Noise.octaves(x / 45 + 40, z / 45 + 40, 3, seed) - 0.5);
               return h
-                  + peaks * Noise.step(70, 400, far) * Noise.ridges(x / 200, z / 200, 5, seed + 20)
+                  + (far < 70 ? 0 : peaks * Noise.step(70, 400, far) * Noise.ridges(x / 200, z / 200, 5, seed + 20))
                   + 0.15 * Noise.value(x / 1.7, z / 1.7, seed + 9);
             }),
         skin,
@@ -192,23 +197,27 @@ final class LandLayouts {
     stage.expose(1.8);
     double yaw = stage.between(-0.5, 0.5);
     stage.claim(0, 0, 2);
-    Material needles =
-        Plants.leaves(stage, Rgb.of(0x2E4A34), 0.8);
+    Material needles = Plants.leaves(stage, Rgb.of(0x2E4A34), 0.8);
     Material white =
-        Material.of(
-                new Soils.Leaves(Rgb.of(0xF0F4F8), Rgb.of(0x3A5240), 0.25, stage.seed()))
+        Material.of(new Soils.Leaves(Rgb.of(0xF0F4F8), Rgb.of(0x3A5240), 0.25, stage.seed()))
             .bumpy(1.2, 0.3)
-            .open(Material.Holes.leaves(0.4, 0.85, stage.seed()));
+            .open(Material.Holes.leaves(0.28, 0.8, stage.seed()));
     Material bark = Plants.bark(stage, Rgb.of(0x4A3A2E));
     int trees = stage.count(8, 40);
     for (int i = 0; i < trees; i++) {
-      scatter(stage, yaw, 5, 100, 1, at -> {
-        if (stage.chance(0.15)) {
-          Plants.bare(at, stage.between(3, 8), bark);
-        } else {
-          Plants.conifer(at, stage.between(3, 11), stage.chance(0.5) ? needles : white, bark);
-        }
-      });
+      scatter(
+          stage,
+          yaw,
+          5,
+          100,
+          1,
+          at -> {
+            if (stage.chance(0.15)) {
+              Plants.bare(at, stage.between(3, 8), bark);
+            } else {
+              Plants.conifer(at, stage.between(3, 11), stage.chance(0.5) ? needles : white, bark);
+            }
+          });
     }
     stones(stage, yaw, Plants.rock(stage, Rgb.of(0x8A8C90)), stage.count(0, 6), 1.2);
     int cabins = stage.count(0, 2);
@@ -244,7 +253,8 @@ final class LandLayouts {
     double d = stage.between(4, 7);
     at.box(SceneClass.BUILDING, logs, 0, -1.5, 0, w, 4.4, d);
     Material cover = Material.plain(Rgb.of(0xEEF2F8));
-    at.wedge(SceneClass.BUILDING, cover, 0, 2.9, 0, w + 1, d + 1.2, w + 1, 0.2, stage.between(1.6, 2.8));
+    at.wedge(
+        SceneClass.BUILDING, cover, 0, 2.9, 0, w + 1, d + 1.2, w + 1, 0.2, stage.between(1.6, 2.8));
     at.box(SceneClass.BUILDING, Material.plain(Rgb.of(0x6A5A50)), w / 4, 2.9, 0.5, 0.7, 3, 0.7);
   }
 
@@ -276,7 +286,8 @@ final class LandLayouts {
             0.5,
             limit,
             (x, z) -> {
-              double bend = swing * (StrictMath.sin(z / period * 6.283 + shift) - StrictMath.sin(shift));
+              double bend =
+                  swing * (StrictMath.sin(z / period * 6.283 + shift) - StrictMath.sin(shift));
               double ragged = 9 * (Noise.octaves(x / 16, z / 16, 4, seed) - 0.5);
               double across = Math.abs(x - bend) + ragged - floorWidth / 2;
               double wall = Noise.step(0, rise, across);
@@ -285,7 +296,9 @@ final class LandLayouts {
               double whole = Math.floor(ledges);
               double stepped = (whole + Noise.step(0.35, 0.9, ledges - whole)) / 4;
               double ground = 1.2 * Noise.octaves(x / 7, z / 7, 3, seed + 5);
-              return ground + wallHeight * stepped + 4 * wall * Noise.value(x / 20, z / 20, seed + 7);
+              return ground
+                  + wallHeight * stepped
+                  + 4 * wall * Noise.value(x / 20, z / 20, seed + 7);
             }),
         skin,
         1);
@@ -305,13 +318,19 @@ final class LandLayouts {
     Material dryLeaves = Plants.leaves(stage, Rgb.of(0x8A8848), 0.5);
     int plants = stage.count(3, 16);
     for (int i = 0; i < plants; i++) {
-      scatter(stage, yaw, 3, 40, 0.5, at -> {
-        if (stage.chance(0.35)) {
-          Plants.cactus(at, stage.between(1, 4), skinGreen);
-        } else {
-          Plants.bush(at, stage.between(0.5, 1.4), dryLeaves);
-        }
-      });
+      scatter(
+          stage,
+          yaw,
+          3,
+          40,
+          0.5,
+          at -> {
+            if (stage.chance(0.35)) {
+              Plants.cactus(at, stage.between(1, 4), skinGreen);
+            } else {
+              Plants.bush(at, stage.between(0.5, 1.4), dryLeaves);
+            }
+          });
     }
     standHere(stage, stage.between(1.2, 4), yaw, -0.15, 0.25);
   }

@@ -54,10 +54,9 @@ record Material(
 
     /** Leaves or twigs: clumps of a size, over a share of the surface. */
     static Holes leaves(double size, double share, int seed) {
-      // Noise of two octaves lies around 1/2 with a deviation near 0.15.
-      double threshold = 0.5 + 0.38 * (0.5 - share);
-      return hit ->
-          Noise.octaves(hit.lx / size, hit.ly / size, hit.lz / size, 2, seed) > threshold;
+      // Noise of three octaves lies around 1/2 with a deviation near 0.13.
+      double threshold = 0.5 + 0.34 * (0.5 - share);
+      return hit -> Noise.octaves(hit.lx / size, hit.ly / size, hit.lz / size, 3, seed) > threshold;
     }
 
     /** Upright bars with gaps between, and two rails. */

@@ -120,8 +120,7 @@ final class Place {
       double rx,
       double ry,
       double rz) {
-    stage.add(
-        new Ellipsoid(kind, material, worldX(lx, lz), y + ly, worldZ(lx, lz), rx, ry, rz));
+    stage.add(new Ellipsoid(kind, material, worldX(lx, lz), y + ly, worldZ(lx, lz), rx, ry, rz));
   }
 
   /** A lamp. */
@@ -130,8 +129,8 @@ final class Place {
   }
 
   /**
-   * A body with sloping sides: a rectangle below, one above, such as a gable roof (depth 0 above) or
-   * the cabin of a car.
+   * A body with sloping sides: a rectangle below, one above, such as a gable roof (depth 0 above)
+   * or the cabin of a car.
    *
    * @param w0 width along x below
    * @param d0 depth along z below

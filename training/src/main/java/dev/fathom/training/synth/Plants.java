@@ -11,14 +11,13 @@ final class Plants {
     Rgb own = light.vary(stage.random, 0.25);
     double size = stage.between(0.08, 0.16);
     return Material.of(new Soils.Leaves(own.times(1.35), own.times(0.4), size, stage.seed()))
-        .bumpy(1.6, 0.3)
-        .open(Material.Holes.leaves(0.45, share, stage.seed()));
+        .bumpy(2.2, 0.14)
+        .open(Material.Holes.leaves(0.3, share, stage.seed()));
   }
 
   static Material bark(Stage stage, Rgb colour) {
     Rgb own = colour.vary(stage.random, 0.3);
-    return Material.of(
-            new Textures.Mottled(own.times(1.4), own.times(0.5), 0.12, 2, stage.seed()))
+    return Material.of(new Textures.Mottled(own.times(1.4), own.times(0.5), 0.12, 2, stage.seed()))
         .bumpy(0.8, 0.08);
   }
 
@@ -88,7 +87,7 @@ final class Plants {
 
   static void bush(Place at, double size, Material leaves) {
     Stage stage = at.stage;
-    int parts = stage.count(2, 3);
+    int parts = stage.count(3, 5);
     for (int i = 0; i < parts; i++) {
       double r = size * stage.between(0.35, 0.6);
       double x = size * stage.between(-0.4, 0.4);
@@ -152,8 +151,7 @@ final class Plants {
 
   static Material rock(Stage stage, Rgb colour) {
     Rgb own = colour.vary(stage.random, 0.2);
-    return Material.of(
-            new Textures.Mottled(own.times(1.3), own.times(0.55), 0.5, 3, stage.seed()))
+    return Material.of(new Textures.Mottled(own.times(1.3), own.times(0.55), 0.5, 3, stage.seed()))
         .bumpy(0.7, 0.25);
   }
 }

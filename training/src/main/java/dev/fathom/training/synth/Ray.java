@@ -18,6 +18,12 @@ final class Ray {
   double iy;
   double iz;
 
+  /** 3 where the direction is negative, else 0: which bound of a box is met first. */
+  int backX;
+
+  int backY;
+  int backZ;
+
   /** For looking at a surface before it is known to be hit. */
   final Hit probe = new Hit();
 
@@ -34,6 +40,9 @@ final class Ray {
     ix = 1 / dx;
     iy = 1 / dy;
     iz = 1 / dz;
+    backX = dx < 0 ? 3 : 0;
+    backY = dy < 0 ? 3 : 0;
+    backZ = dz < 0 ? 3 : 0;
   }
 
   /** Length of the direction. */

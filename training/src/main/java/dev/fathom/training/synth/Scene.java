@@ -2,8 +2,11 @@ package dev.fathom.training.synth;
 
 import dev.fathom.training.synth.BoxTree.Nearest;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
-/** A laid-out scene: bodies, ground, light and camera. Immutable; any number of threads may look. */
+/**
+ * A laid-out scene: bodies, ground, light and camera. Immutable; any number of threads may look.
+ */
 final class Scene {
   /** What is farther than this is sky. */
   static final double FARTHEST = 5000;
@@ -43,16 +46,24 @@ final class Scene {
     solids.nearest(ray, found.t, found);
   }
 
-  /** Whether anything is between a ray's origin and the point at a parameter. */
-  boolean blocked(Ray ray, double limit) {
-    if (solids.blocks(ray, limit)) {
-      return true;
+  /**
+   * Something between a ray's origin and the point at a parameter; null if there is nothing.
+   *
+   * @param likely what blocked the ray before, tried first
+   */
+  @Nullable Surface blocker(Ray ray, double limit, @Nullable Surface likely) {
+    if (likely != null && likely.distance(ray, limit) < limit) {
+      return likely;
+    }
+    Surface solid = solids.blocker(ray, limit);
+    if (solid != null) {
+      return solid;
     }
     for (Surface ground : grounds) {
       if (ground instanceof Terrain && ground.distance(ray, limit) < limit) {
-        return true;
+        return ground;
       }
     }
-    return false;
+    return null;
   }
 }

@@ -17,10 +17,10 @@ public final class SceneRenderer {
   public static final int LARGEST_SIDE = 8192;
 
   /** Contrast to a neighbour from which on a pixel is looked at more closely. */
-  private static final double ROUGH = 0.12;
+  private static final double ROUGH = 0.2;
 
-  /** Places of the four further rays of such a pixel, off its centre: a rotated square. */
-  private static final double[] OFFSETS = {-0.125, -0.375, 0.375, -0.125, -0.375, 0.125, 0.125, 0.375};
+  /** Places of the further rays of such a pixel, off its centre: around it. */
+  private static final double[] OFFSETS = {-0.3, -0.25, 0.37, -0.15, -0.05, 0.38};
 
   /** Light of one ray counts up to here. */
   private static final double BRIGHTEST = 8;
@@ -142,21 +142,20 @@ public final class SceneRenderer {
   }
 
   private void smooth(int i) {
-    double r = 0;
-    double g = 0;
-    double b = 0;
+    // A lamp's filament should not outshine the other rays.
+    double r = Math.min(light[3 * i], BRIGHTEST);
+    double g = Math.min(light[3 * i + 1], BRIGHTEST);
+    double b = Math.min(light[3 * i + 2], BRIGHTEST);
     for (int k = 0; k < OFFSETS.length; k += 2) {
       frame.ray(i % width + 0.5 + OFFSETS[k], i / width + 0.5 + OFFSETS[k + 1], tracer.ray);
       tracer.shade(tracer.look(), frame.pixel);
-      // A lamp's filament should not outshine the other three rays.
       r += Math.min(tracer.r, BRIGHTEST);
       g += Math.min(tracer.g, BRIGHTEST);
       b += Math.min(tracer.b, BRIGHTEST);
     }
-    int rays = OFFSETS.length / 2;
+    int rays = 1 + OFFSETS.length / 2;
     light[3 * i] = (float) (r / rays);
     light[3 * i + 1] = (float) (g / rays);
     light[3 * i + 2] = (float) (b / rays);
   }
-
 }

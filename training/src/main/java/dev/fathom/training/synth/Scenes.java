@@ -15,6 +15,18 @@ final class Scenes {
 
   private static final int ATTEMPTS = 30;
 
+  /** The 5th percentile of disparity is so much smaller than the 95th, sky left out. */
+  static final double RELIEF = 0.5;
+
+  /** At least this share of the picture is not sky. */
+  private static final double COVERED = 0.35;
+
+  /** Depths in metres: of the nearest pixel, of the nearest twentieth, of the middle one. */
+  private static final double NEAREST = 0.4;
+
+  private static final double FOREGROUND = 0.7;
+  private static final double MIDDLE = 1.8;
+
   private Scenes() {}
 
   /** The scene of a domain with a number; the same whatever the size of its pictures. */
@@ -35,7 +47,7 @@ final class Scenes {
 
   private static Scene attempt(Domain domain, Philox random) {
     Stage stage = new Stage(random);
-    domain.layout().lay(stage);
+    domain.lay(stage);
     return stage.scene();
   }
 
@@ -60,11 +72,12 @@ final class Scenes {
     Arrays.sort(disparity, 0, hits);
     double far = disparity[hits / 20];
     double near = disparity[hits - 1 - hits / 20];
-    double nearest1 = disparity[hits - 1];
-    double relief = (1 - far / near) / 0.5;
-    double covered = ground / 0.35;
-    double close = 1 / (nearest1 * 0.4);
-    double blocked = 1 / (near * 0.7);
-    return Math.min(Math.min(relief, covered), Math.min(close, blocked));
+    double relief = (1 - far / near) / RELIEF;
+    double covered = ground / COVERED;
+    // Depths that a pixel, a twentieth of the pixels and half of the pixels may not fall below.
+    double closest = 1 / (disparity[hits - 1] * NEAREST);
+    double foreground = 1 / (near * FOREGROUND);
+    double middle = 1 / (disparity[hits / 2] * MIDDLE);
+    return Math.min(Math.min(relief, covered), Math.min(closest, Math.min(foreground, middle)));
   }
 }

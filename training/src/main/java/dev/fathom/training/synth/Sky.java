@@ -71,7 +71,6 @@ record Sky(
     }
   }
 
- 
   /** The diffuse light on a surface between {@link #below} and {@link #above}. */
   static double diffuse(double ny, double above, double below) {
     return below + (above - below) * (0.5 + 0.5 * ny);

@@ -32,8 +32,7 @@ final class Soils {
    * @param top above {@code topHeight}
    * @param limit cosine of the slope at which one goes over into the other
    */
-  record Slopes(
-      Texture flat, Texture steep, Texture top, double topHeight, double limit, int seed)
+  record Slopes(Texture flat, Texture steep, Texture top, double topHeight, double limit, int seed)
       implements Texture {
     @Override
     public void paint(Hit hit, double footprint, Paint paint) {

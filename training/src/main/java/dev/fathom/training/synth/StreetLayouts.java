@@ -36,12 +36,23 @@ final class StreetLayouts {
     Material kerb = Material.plain(Rgb.of(0xA8A6A0));
     double length = 160;
     for (int side = -1; side <= 1; side += 2) {
-      stage.box(SceneClass.ROAD, paving, side * (edge + 6), 0, length / 2 - 20, 12 + 2 * walk, 0.26, length);
-      stage.box(SceneClass.ROAD, kerb, side * (road + 0.08), 0, length / 2 - 20, 0.16, 0.28, length);
+      stage.box(
+          SceneClass.ROAD,
+          paving,
+          side * (edge + 6),
+          0,
+          length / 2 - 20,
+          12 + 2 * walk,
+          0.26,
+          length);
+      stage.box(
+          SceneClass.ROAD, kerb, side * (road + 0.08), 0, length / 2 - 20, 0.16, 0.28, length);
     }
     boolean onWalk = stage.chance(0.4);
     double camX =
-        onWalk ? (stage.chance(0.5) ? 1 : -1) * (road + 0.5 * walk) : stage.between(-0.6, 0.6) * road;
+        onWalk
+            ? (stage.chance(0.5) ? 1 : -1) * (road + 0.5 * walk)
+            : stage.between(-0.6, 0.6) * road;
     stage.claim(camX, 0, 1.6);
     stage.claim(camX, 2.5, 0.9);
     for (int side = -1; side <= 1; side += 2) {
@@ -56,7 +67,12 @@ final class StreetLayouts {
     if (stage.chance(0.35)) {
       Place end = new Place(stage, stage.between(-6, 6), 0, stage.between(70, 110), 0);
       StreetThings.house(
-          end, stage.between(14, 30), stage.between(8, 24), 10, StreetThings.facade(stage, lit), Rgb.of(0x554840));
+          end,
+          stage.between(14, 30),
+          stage.between(8, 24),
+          10,
+          StreetThings.facade(stage, lit),
+          Rgb.of(0x554840));
     }
     boolean high = stage.chance(0.2);
     stage.camera(
@@ -81,18 +97,13 @@ final class StreetLayouts {
       Rgb roof = stage.chance(0.5) ? Rgb.of(0x7A3E30) : Rgb.of(0x4A4A50);
       Place at =
           new Place(
-              stage,
-              side * (edge + depth / 2 + setback),
-              0,
-              z + width / 2,
-              side * Math.PI / 2);
+              stage, side * (edge + depth / 2 + setback), 0, z + width / 2, side * Math.PI / 2);
       StreetThings.house(at, width, height, depth, StreetThings.facade(stage, lit), roof);
       z += width + (stage.chance(0.35) ? stage.between(1, 9) : 0.02);
     }
   }
 
-  private static void furniture(
-      Stage stage, int side, double road, double walk, Rgb lampLight) {
+  private static void furniture(Stage stage, int side, double road, double walk, Rgb lampLight) {
     double kerbside = side * (road + 0.45);
     double spacing = stage.between(14, 24);
     double height = stage.between(4.5, 7);
@@ -112,7 +123,10 @@ final class StreetLayouts {
         double x = side * (road + Math.min(1.1, 0.5 * walk));
         if (stage.claim(x, z, 0.5)) {
           Plants.broadleaf(
-              new Place(stage, x, 0.13, z, stage.between(0, 3)), stage.between(4.5, 8), leaves, bark);
+              new Place(stage, x, 0.13, z, stage.between(0, 3)),
+              stage.between(4.5, 8),
+              leaves,
+              bark);
         }
       }
     }

@@ -44,17 +44,17 @@ final class StreetThings {
     double storey = stage.between(2.8, 3.6);
     Rgb frame = stage.chance(0.6) ? Rgb.of(0xE8E6E0) : colour.times(0.4);
     return Material.of(
-            new Textures.Facade(
-                wall,
-                frame,
-                Rgb.of(0x2A3742).vary(stage.random, 0.3),
-                storey,
-                bay,
-                bay * stage.between(0.4, 0.75),
-                storey * stage.between(0.4, 0.62),
-                lit,
-                new Rgb(1.2, 0.85, 0.42).vary(stage.random, 0.2),
-                stage.seed()));
+        new Textures.Facade(
+            wall,
+            frame,
+            Rgb.of(0x2A3742).vary(stage.random, 0.3),
+            storey,
+            bay,
+            bay * stage.between(0.4, 0.75),
+            storey * stage.between(0.4, 0.62),
+            lit,
+            new Rgb(1.2, 0.85, 0.42).vary(stage.random, 0.2),
+            stage.seed()));
   }
 
   /** A house: a block, and a flat or a gable roof. */
@@ -81,7 +81,8 @@ final class StreetThings {
           rise);
       at.box(SceneClass.BUILDING, facade, width / 4, height, depth / 6, 0.7, rise * 1.15, 0.7);
     } else {
-      at.box(SceneClass.BUILDING, Material.plain(roof), 0, height, 0, width + 0.4, 0.35, depth + 0.4);
+      at.box(
+          SceneClass.BUILDING, Material.plain(roof), 0, height, 0, width + 0.4, 0.35, depth + 0.4);
     }
     if (stage.chance(0.4)) {
       Material awning =
@@ -108,7 +109,8 @@ final class StreetThings {
     double body = van ? 1.0 : 0.62;
     at.box(kind, paint, 0, 0.3, 0, width, body, length);
     if (van) {
-      at.wedge(kind, paint, 0, 0.3 + body, 0.15, width, length - 0.3, width - 0.2, length - 1.2, 0.95);
+      at.wedge(
+          kind, paint, 0, 0.3 + body, 0.15, width, length - 0.3, width - 0.2, length - 1.2, 0.95);
       at.box(kind, glass, 0, 0.45 + body, 0.1, width - 0.04, 0.5, length - 1.3);
     } else {
       double cabin = stage.between(0.55, 0.65) * length;
@@ -191,8 +193,7 @@ final class StreetThings {
   /** A fence along its own x axis: pickets, rails or wire mesh. */
   static void fence(Place at, double length, double height, int style) {
     Stage stage = at.stage;
-    Material wood =
-        stage.chance(0.4) ? Material.plain(Rgb.of(0xE8E8E4)) : Furniture.wood(stage);
+    Material wood = stage.chance(0.4) ? Material.plain(Rgb.of(0xE8E8E4)) : Furniture.wood(stage);
     Material metal = Material.plain(Rgb.of(0x55605C));
     Material post = style == 2 ? metal : wood;
     int posts = Math.max(2, (int) (length / 2.2));
@@ -217,46 +218,19 @@ final class StreetThings {
       }
       default ->
           at.box(
-              THIN,
-              metal.open(Material.Holes.mesh(0.14, 0.13)),
-              0,
-              0.05,
-              0,
-              length,
-              height,
-              0.01);
+              THIN, metal.open(Material.Holes.mesh(0.14, 0.13)), 0, 0.05, 0, length, height, 0.01);
     }
   }
 
-  /** A small thing by the side of a street. */
+  /** A small thing by the side of a street: as indoors, or a sign on a pole. */
   static void oddment(Place at) {
     Stage stage = at.stage;
-    Material paint = Material.plain(Rgb.any(stage.random, 0.8, 0.75)).glossy(0.3);
-    switch (stage.random.nextInt(5)) {
-      case 0 -> {
-        at.post(SceneClass.CYLINDER, paint, 0, 0, 0, 0.75, 0.11);
-        at.ball(SceneClass.SPHERE, paint, 0, 0.78, 0, 0.13);
-      }
-      case 1 -> {
-        Material grey = Furniture.metal(stage);
-        at.post(THIN, grey, 0, 0, 0, 2.6, 0.035);
-        at.box(THIN, paint, 0, 2, -0.04, 0.6, 0.6, 0.02);
-      }
-      case 2 -> at.post(SceneClass.CYLINDER, paint, 0, 0, 0, 0.95, 0.28);
-      case 3 ->
-          at.box(
-              SceneClass.BOX,
-              paint,
-              0,
-              0,
-              0,
-              stage.between(0.4, 0.9),
-              stage.between(0.4, 1.3),
-              stage.between(0.4, 0.7));
-      default -> {
-        double r = stage.between(0.2, 0.45);
-        at.ball(SceneClass.SPHERE, paint, 0, r, 0, r);
-      }
+    if (stage.chance(0.8)) {
+      Furniture.oddment(at);
+      return;
     }
+    Material plate = Material.plain(Rgb.any(stage.random, 0.8, 0.75)).glossy(0.3);
+    at.post(THIN, Furniture.metal(stage), 0, 0, 0, 2.6, 0.035);
+    at.box(THIN, plate, 0, 2, -0.04, 0.6, 0.6, 0.02);
   }
 }

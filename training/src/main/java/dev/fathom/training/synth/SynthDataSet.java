@@ -71,6 +71,33 @@ public final class SynthDataSet implements DataSet {
     return count * domains.size();
   }
 
+  /** The domains, in their order. */
+  public List<Domain> domains() {
+    return domains;
+  }
+
+  /** Pixels in a row of each picture. */
+  public int width() {
+    return width;
+  }
+
+  /** Rows of each picture. */
+  public int height() {
+    return height;
+  }
+
+  /** The same scenes as pictures whose longer side is so long. */
+  SynthDataSet scaledTo(int side) {
+    int longer = Math.max(width, height);
+    return new SynthDataSet(
+        domains,
+        seed,
+        first,
+        count,
+        Math.max(1, (int) ((long) width * side / longer)),
+        Math.max(1, (int) ((long) height * side / longer)));
+  }
+
   /** The domain of a sample. */
   public Domain domain(int index) {
     return domains.get(checked(index) % domains.size());

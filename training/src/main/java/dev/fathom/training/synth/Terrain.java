@@ -31,6 +31,7 @@ final class Terrain extends Surface {
   private final double[][] greatest = new double[LEVELS][BLOCKS * BLOCKS];
   private final double steepest;
   private double lowest = Double.POSITIVE_INFINITY;
+  private double highest = Double.NEGATIVE_INFINITY;
 
   /**
    * @param finestCell side of the finest cells; the finest grid reaches 48 of them from the origin,
@@ -53,6 +54,7 @@ final class Terrain extends Surface {
           double h = height.applyAsDouble(from + i * cell, from + j * cell);
           grid[j * side + i] = h;
           lowest = Math.min(lowest, h);
+          highest = Math.max(highest, h);
         }
       }
       heights[level] = grid;
@@ -122,6 +124,14 @@ final class Terrain extends Surface {
 
   @Override
   double distance(Ray ray, double limit) {
+    // Above the highest point a rising ray meets nothing more.
+    double until =
+        ray.dy > 0 ? Math.min(limit, (highest - ray.oy) * ray.iy + NEAREST) : limit;
+    return until > NEAREST ? walk(ray, until) : Double.POSITIVE_INFINITY;
+  }
+
+  /** Follows a ray from grid to grid. */
+  private double walk(Ray ray, double limit) {
     double t = NEAREST;
     for (int tries = 0; tries < 4 * LEVELS; tries++) {
       double ahead = t + 1e-9 * (1 + t);
@@ -272,7 +282,9 @@ final class Terrain extends Surface {
       double q = -0.5 * (b + (b < 0 ? -1 : 1) * Math.sqrt(square));
       double one = q / a;
       double two = c / q;
-      root = Math.min(one > 0 ? one : Double.POSITIVE_INFINITY, two > 0 ? two : Double.POSITIVE_INFINITY);
+      root =
+          Math.min(
+              one > 0 ? one : Double.POSITIVE_INFINITY, two > 0 ? two : Double.POSITIVE_INFINITY);
     }
     return root <= length ? from + root : Double.POSITIVE_INFINITY;
   }

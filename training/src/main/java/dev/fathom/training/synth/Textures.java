@@ -101,8 +101,7 @@ final class Textures {
   }
 
   /** Stripes along the height, or along the width where {@code flat}. */
-  record Stripes(Rgb one, Rgb other, double period, double share, boolean flat)
-      implements Texture {
+  record Stripes(Rgb one, Rgb other, double period, double share, boolean flat) implements Texture {
     @Override
     public void paint(Hit hit, double footprint, Paint paint) {
       double p = (flat ? hit.v : hit.u) / period;

@@ -9,7 +9,7 @@ final class Tracer {
   private static final double LIFT = 1e-3;
 
   /** Lamps that give a surface less than this share of its other light cast no shadow ray. */
-  private static final double FAINT = 0.02;
+  private static final double FAINT = 0.06;
 
   private final Scene scene;
   final Ray ray = new Ray();
@@ -20,6 +20,9 @@ final class Tracer {
   private final Texture.Paint skyPaint = new Texture.Paint();
   final Hit hit = new Hit();
 
+  /** What last stood before each lamp, and at the end before the sun: likely to do so again. */
+  private final @Nullable Surface[] blockers;
+
   /** The light found by {@link #shade}. */
   double r;
 
@@ -28,6 +31,7 @@ final class Tracer {
 
   Tracer(Scene scene) {
     this.scene = scene;
+    blockers = new @Nullable Surface[scene.lamps.length + 1];
   }
 
   /** Finds what {@link #ray} meets and describes it in {@link #hit}; null for sky. */
@@ -99,14 +103,17 @@ final class Tracer {
       double facing = hit.nx * sky.sx() + hit.ny * sky.sy() + hit.nz * sky.sz();
       if (facing > 0) {
         lift(sky.sx(), sky.sy(), sky.sz());
-        if (!scene.blocked(shadow, Scene.FARTHEST)) {
+        int last = blockers.length - 1;
+        blockers[last] = scene.blocker(shadow, Scene.FARTHEST, blockers[last]);
+        if (blockers[last] == null) {
           lr += facing * sky.sun().r();
           lg += facing * sky.sun().g();
           lb += facing * sky.sun().b();
         }
       }
     }
-    for (Lamp lamp : scene.lamps) {
+    for (int i = 0; i < scene.lamps.length; i++) {
+      Lamp lamp = scene.lamps[i];
       double dx = lamp.x() - hit.x;
       double dy = lamp.y() - hit.y;
       double dz = lamp.z() - hit.z;
@@ -119,12 +126,13 @@ final class Tracer {
       double strength = facing / Math.sqrt(square) / (square + 0.05);
       double lit = strength * lamp.light().g();
       if (lit < FAINT * lg) {
-        if (lit < 0.1 * FAINT * lg) {
+        if (lit < 0.2 * FAINT * lg) {
           continue;
         }
       } else if (lamp.shadows()) {
         lift(dx, dy, dz);
-        if (scene.blocked(shadow, 0.97)) {
+        blockers[i] = scene.blocker(shadow, 0.97, blockers[i]);
+        if (blockers[i] != null) {
           continue;
         }
       }
@@ -140,8 +148,7 @@ final class Tracer {
   /** A ray from just above the hit. */
   private void lift(double dx, double dy, double dz) {
     double off = LIFT * (0.5 + 0.2 * hit.t);
-    shadow.set(
-        hit.x + off * hit.nx, hit.y + off * hit.ny, hit.z + off * hit.nz, dx, dy, dz);
+    shadow.set(hit.x + off * hit.nx, hit.y + off * hit.ny, hit.z + off * hit.nz, dx, dy, dz);
   }
 
   /** Adds what a smooth surface mirrors: the sky, or the darkness of what stands before it. */

@@ -10,8 +10,7 @@ final class WoodLayouts {
     double roll = stage.between(1.5, 6);
     Rgb moss = Rgb.of(0x5A6A34).vary(stage.random, 0.3);
     Rgb litter = Rgb.of(0x7A5A38).vary(stage.random, 0.3);
-    Material skin =
-        Material.of(new Soils.Grass(moss, litter, stage.seed())).bumpy(0.6, 0.3);
+    Material skin = Material.of(new Soils.Grass(moss, litter, stage.seed())).bumpy(0.6, 0.3);
     Terrain terrain =
         new Terrain(
             skin,
@@ -22,8 +21,7 @@ final class WoodLayouts {
                     + 0.3 * Noise.value(x / 1.5, z / 1.5, seed + 8));
     stage.ground(terrain);
     stage.ground(new Level(SceneClass.GROUND, skin, terrain.lowest() - 0.5));
-    Rgb tint =
-        new Rgb(0.62, 0.68, 0.72).mix(new Rgb(0.8, 0.7, 0.5), stage.random.nextDouble());
+    Rgb tint = new Rgb(0.62, 0.68, 0.72).mix(new Rgb(0.8, 0.7, 0.5), stage.random.nextDouble());
     stage.sky(Light.overcast(stage, tint, stage.between(0.015, 0.07)));
     double yaw = stage.between(-0.6, 0.6);
     stage.claim(0, 0, 1.2);
