@@ -17,6 +17,7 @@ final class Commands {
     ALL.put("weights", WeightsCommand::new);
     ALL.put("evaluate", EvaluateCommand::new);
     ALL.put("convert", ConvertCommand::new);
+    ALL.put("synth", SynthCommand::new);
     ALL.put("info", InfoCommand::new);
     ALL.put("smoke", SmokeCommand::new);
   }

@@ -183,7 +183,7 @@ final class PredictCommand extends Command {
   }
 
   /** Makes the output folder and tries to write in it, before anything is computed. */
-  private static void prepare(Path folder) throws IOException {
+  static void prepare(Path folder) throws IOException {
     try {
       Files.createDirectories(folder);
       try (TemporaryFile probe = TemporaryFile.beside(folder.resolve("probe"))) {

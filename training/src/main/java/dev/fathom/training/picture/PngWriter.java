@@ -12,14 +12,18 @@ import java.util.zip.Deflater;
 import java.util.zip.DeflaterOutputStream;
 
 /**
- * A PNG file row by row (PNG specification, third edition): 8-bit RGB or 16-bit grey. Nothing but
- * two rows and one chunk is held.
+ * A PNG file row by row (PNG specification, third edition): 8-bit RGB, 8-bit or 16-bit grey.
+ * Nothing but two rows and one chunk is held.
  */
-final class PngWriter {
+public final class PngWriter {
 
-  /** The kinds of sample that depth needs. */
-  enum Samples {
+  /** The kinds of sample that pictures, depth and masks need. */
+  public enum Samples {
+    /** Red, green and blue, a byte each. */
     RGB8(8, 2, 3),
+    /** Grey, a byte. */
+    GREY8(8, 0, 1),
+    /** Grey, two bytes. */
     GREY16(16, 0, 2);
 
     private final int bits;
@@ -35,7 +39,8 @@ final class PngWriter {
 
   /** Gives the bytes of row {@code y}; 16-bit samples with the upper byte first. */
   @FunctionalInterface
-  interface Rows {
+  public interface Rows {
+    /** Fills one row. */
     void row(int y, byte[] row);
   }
 
@@ -52,7 +57,7 @@ final class PngWriter {
    *
    * @param text keywords and values for tEXt chunks; Latin-1
    */
-  static void write(
+  public static void write(
       OutputStream out, int width, int height, Samples samples, Map<String, String> text, Rows rows)
       throws IOException {
     out.write(SIGNATURE);
