@@ -2,7 +2,6 @@
 #include "internal.h"
 #include "simd.h"
 
-<<<<<<< HEAD
 #define OPERATORS(X)                                                                        \
   X(measure) X(linear_packed_size) X(linear_pack) X(linear) X(linear_backward) X(swiglu)    \
   X(swiglu_backward) X(attention) X(attention_backward) X(layer_norm)                       \

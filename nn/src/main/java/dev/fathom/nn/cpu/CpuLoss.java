@@ -17,8 +17,10 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cpu/loss_ssi.c, loss_gradient_matching.c, loss_alignment.c, loss_silog.c,
- * loss_cross_entropy.c. */
+/**
+ * kernels/cpu/loss_ssi.c, loss_gradient_matching.c, loss_alignment.c, loss_silog.c,
+ * loss_cross_entropy.c.
+ */
 final class CpuLoss extends CpuFamily implements LossOps {
 
   CpuLoss(CpuContext context) {
@@ -164,7 +166,7 @@ final class CpuLoss extends CpuFamily implements LossOps {
   @Override
   public double crossEntropy(
       Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits) {
-    
+
     if (target.size() != logits.size() || (dLogits != null && dLogits.size() != logits.size())) {
       throw new IllegalArgumentException(
           "crossEntropy: logits " + logits + ", target " + target + ", gradient " + dLogits);
@@ -178,6 +180,5 @@ final class CpuLoss extends CpuFamily implements LossOps {
     fathom_cross_entropy_loss_args.gradient(args, address(dLogits));
     Native.check(FathomNative.fathom_cross_entropy_loss(context.handle(), args));
     return fathom_cross_entropy_loss_args.loss(args);
-
   }
 }

@@ -15,9 +15,12 @@ final class Commands {
   static {
     ALL.put("predict", PredictCommand::new);
     ALL.put("weights", WeightsCommand::new);
+    ALL.put("selftrain", SelfTrainCommand::new);
+    ALL.put("train", TrainCommand::new);
+    ALL.put("pseudo-label", PseudoLabelCommand::new);
     ALL.put("evaluate", EvaluateCommand::new);
-    ALL.put("convert", ConvertCommand::new);
     ALL.put("synth", SynthCommand::new);
+    ALL.put("convert", ConvertCommand::new);
     ALL.put("info", InfoCommand::new);
     ALL.put("smoke", SmokeCommand::new);
   }

@@ -15,7 +15,8 @@ import picocli.CommandLine.Option;
 /** {@code fathom train}: one network on a data set. */
 @CommandLine.Command(
     name = "train",
-    description = "Trains a network: the teacher on labelled pictures, or with --student the student.",
+    description =
+        "Trains a network: the teacher on labelled pictures, or with --student the student.",
     footer = {
       "",
       "Writes DIR/teacher/weights.safetensors (or DIR/student/...), checkpoints, metrics.jsonl and",

@@ -96,9 +96,7 @@ public final class Comparison {
           String name = tests.get(i).name() == null ? whole.name() : tests.get(i).name();
           int limit = config.evaluation().limit();
           DataSet set =
-              limit > 0 && limit < whole.size()
-                  ? SubsetDataSet.range(whole, 0, limit)
-                  : whole;
+              limit > 0 && limit < whole.size() ? SubsetDataSet.range(whole, 0, limit) : whole;
           results.add(new TestSet(name, tests.get(i).seen(), evaluate(name, set, models)));
         }
       }

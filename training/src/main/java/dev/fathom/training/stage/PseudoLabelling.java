@@ -21,8 +21,8 @@ import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The second stage: the teacher's disparity of each clean, undistorted picture, at the size at which
- * the network sees it. A run that was stopped goes on behind the last finished shard.
+ * The second stage: the teacher's disparity of each clean, undistorted picture, at the size at
+ * which the network sees it. A run that was stopped goes on behind the last finished shard.
  */
 final class PseudoLabelling {
 
@@ -40,8 +40,7 @@ final class PseudoLabelling {
   }
 
   void run(DataSet pictures, Path teacher, Path folder) throws IOException {
-    DepthModelOptions options =
-        DepthModelOptions.defaults().withInputSize(config.input().side());
+    DepthModelOptions options = DepthModelOptions.defaults().withInputSize(config.input().side());
     if (config.threads() > 0) {
       options = options.withThreads(config.threads());
     }

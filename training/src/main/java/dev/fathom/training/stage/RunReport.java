@@ -59,13 +59,15 @@ public final class RunReport {
                   comparison.wall())));
     }
     sections.add(
-        Section.of(
-            "Configuration", new Report.Listing("config.yaml", ConfigReader.write(config))));
+        Section.of("Configuration", new Report.Listing("config.yaml", ConfigReader.write(config))));
     HtmlReport.write(
         folder.resolve("report.html"),
         new Report(
             "Self-training of a depth network",
-            config.model().size() + " at " + config.input().side() + " pixels, seed "
+            config.model().size()
+                + " at "
+                + config.input().side()
+                + " pixels, seed "
                 + config.seed(),
             sections));
   }

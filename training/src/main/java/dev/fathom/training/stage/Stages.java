@@ -122,8 +122,7 @@ public final class Stages implements AutoCloseable {
             step ->
                 new ClassifierObjective(
                     learner,
-                    new LoadedSamples(
-                        pictures, config, step * settings.batch(), run.badSamples()),
+                    new LoadedSamples(pictures, config, step * settings.batch(), run.badSamples()),
                     config,
                     model.patch()),
             OptionalDouble::empty,
@@ -222,8 +221,7 @@ public final class Stages implements AutoCloseable {
         int unlabelledBatch = labelledBatch * settings.unlabelledPerLabelled();
         long steps =
             unlabelled == null
-                ? steps(
-                    settings.steps(), settings.epochs(), sets.training().size(), labelledBatch)
+                ? steps(settings.steps(), settings.epochs(), sets.training().size(), labelledBatch)
                 : steps(settings.steps(), settings.epochs(), unlabelled.size(), unlabelledBatch);
         Trainer.Plan plan =
             plan(
@@ -286,8 +284,7 @@ public final class Stages implements AutoCloseable {
     return ModelSetup.withWeights(
         encoder,
         weights -> {
-          Weights first =
-              ModelSetup.fromEncoder(weights, model, config.seed() * 1000 + which);
+          Weights first = ModelSetup.fromEncoder(weights, model, config.seed() * 1000 + which);
           return new Learner<>(backend, first, loader -> new DepthAnything(loader, model));
         });
   }
@@ -303,12 +300,7 @@ public final class Stages implements AutoCloseable {
   }
 
   private Trainer.Plan plan(
-      String name,
-      long steps,
-      String schedule,
-      int warmup,
-      double encoderRate,
-      double headRate) {
+      String name, long steps, String schedule, int warmup, double encoderRate, double headRate) {
     Predicate<String> encoder = parameter -> parameter.startsWith(PatchClassifier.ENCODER + ".");
     return new Trainer.Plan(
         name,
@@ -354,8 +346,7 @@ public final class Stages implements AutoCloseable {
     static Validated of(RunConfig config, DataSet labelled) {
       RunConfig.Data data = config.data();
       if (!data.validation().isEmpty()) {
-        return new Validated(
-            labelled, Sources.open("data.validation", data.validation()), true);
+        return new Validated(labelled, Sources.open("data.validation", data.validation()), true);
       }
       int wanted = (int) Math.round(data.validationShare() * labelled.size());
       int held = Math.min(Math.max(wanted, 1), data.validationLimit());
