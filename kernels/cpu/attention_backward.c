@@ -83,19 +83,23 @@ static int64_t lay_out(const plan* s, int whole_head, float* base, memory* m) {
 /* ---- register tiles ---- */
 
 /* A row of a tile to memory. */
-#define STORE(i)              \
+#define STORE(i)                    \
   v_store(to + (i) * stride, l##i); \
-  v_store(to + (i) * stride + W, r##i);
+  if (!half) v_store(to + (i) * stride + W, r##i);
 
 /* exp2_terms, but 0 for what is next to nothing. */
 FATHOM_INLINE vf probability(vf x) {
   return v_select(x < v_set(LEAST), v_set(0.0f), exp2_terms(x));
 }
 
-/* p[MR][NR] = exp2(q k^T - lse) for one panel of keys. */
+/*
+ * p[MR][NR] = exp2(q k^T - lse) for one panel of keys; half: for the first W of them, without computing
+ * the others.
+ */
 FATHOM_INLINE void probability_tile(const float* restrict q, int64_t q_slice,
                                     const float* restrict keys, int64_t head_dim,
-                                    const float* restrict minus_lse, float* restrict to) {
+                                    const float* restrict minus_lse, int half,
+                                    float* restrict to) {
   const int64_t stride = P_STRIDE;
   FATHOM_ROWS(ZERO)
   for (int64_t d = head_dim; d > 0; d -= NR, q += q_slice, keys += NR * NR)
@@ -104,7 +108,7 @@ FATHOM_INLINE void probability_tile(const float* restrict q, int64_t q_slice,
   {                                          \
     const vf lse = v_set(minus_lse[i]);      \
     l##i = probability(l##i + lse);          \
-    r##i = probability(r##i + lse);          \
+    if (!half) r##i = probability(r##i + lse); \
   }
   FATHOM_ROWS(FINISH)
 #undef FINISH
@@ -114,7 +118,7 @@ FATHOM_INLINE void probability_tile(const float* restrict q, int64_t q_slice,
 /* u[MR][NR] = p * (d_out v^T - delta) for one panel of keys. */
 FATHOM_INLINE void slope_tile(const float* restrict d_out, int64_t d_out_slice,
                               const float* restrict values, int64_t head_dim,
-                              const float* restrict delta, const float* restrict p,
+                              const float* restrict delta, const float* restrict p, int half,
                               float* restrict to) {
   const int64_t stride = P_STRIDE;
   FATHOM_ROWS(ZERO)
@@ -124,7 +128,7 @@ FATHOM_INLINE void slope_tile(const float* restrict d_out, int64_t d_out_slice,
   {                                                           \
     const vf sum = v_set(delta[i]);                           \
     l##i = v_load(p + (i) * P_STRIDE) * (l##i - sum);         \
-    r##i = v_load(p + (i) * P_STRIDE + W) * (r##i - sum);     \
+    if (!half) r##i = v_load(p + (i) * P_STRIDE + W) * (r##i - sum); \
   }
   FATHOM_ROWS(FINISH)
 #undef FINISH
@@ -140,6 +144,7 @@ __attribute__((noinline)) static void row_product(int64_t n, const float* restri
                                                   const float* restrict b, float* restrict to,
                                                   int accumulate) {
   const int64_t stride = NR;
+  const int half = 0;
   FATHOM_ROWS(ZERO)
   MULTIPLY(n, a, P_STRIDE, 1, b)
   if (accumulate) {
@@ -153,6 +158,7 @@ __attribute__((noinline)) static void column_product(int64_t n, const float* res
                                                      const float* restrict b, float* restrict to,
                                                      int accumulate) {
   const int64_t stride = NR;
+  const int half = 0;
   FATHOM_ROWS(ZERO)
   MULTIPLY(n, a, 1, P_STRIDE, b)
   if (accumulate) {
@@ -182,22 +188,27 @@ static void pack_block(const plan* s, const memory* m, int64_t head, int64_t tok
   }
 }
 
-/* p and u of MR queries and n keys; head_dim is a constant where it is 64. */
+/* p and u of MR queries and a panel of keys; head_dim is a constant where it is 64, half always. */
+FATHOM_INLINE void slope_panel(const plan* s, const memory* m, int64_t row, int64_t key,
+                               int64_t head_dim, int half) {
+  const int64_t slice = s->block_rows * NR, at = row * P_STRIDE + key;
+  probability_tile(m->q + row * NR, slice, m->keys + key * head_dim, head_dim, m->minus_lse + row,
+                   half, m->p + at);
+  slope_tile(m->d_out + row * NR, slice, m->values + key * head_dim, head_dim, m->delta + row,
+             m->p + at, half, m->u + at);
+}
+
+/* p and u of MR queries and n keys. */
 FATHOM_INLINE void slope_row(const plan* s, const memory* m, int64_t row, int64_t n,
                              int64_t head_dim) {
-  const int64_t slice = s->block_rows * NR;
-  float *p = m->p + row * P_STRIDE, *u = m->u + row * P_STRIDE;
-  for (int64_t key = 0; key < n; key += NR) {
-    probability_tile(m->q + row * NR, slice, m->keys + key * head_dim, head_dim,
-                     m->minus_lse + row, p + key);
-    slope_tile(m->d_out + row * NR, slice, m->values + key * head_dim, head_dim, m->delta + row,
-               p + key, u + key);
-  }
+  int64_t key = 0;
+  for (; key + W < n; key += NR) slope_panel(s, m, row, key, head_dim, 0);
+  if (key < n) slope_panel(s, m, row, key, head_dim, 1);
 }
 
 /* Columns of p and u that the last MR of a column product reads, but that no panel has written. */
 static void clear_columns(const plan* s, const memory* m, int64_t n) {
-  const int64_t written = fathom_ceil_div(n, NR) * NR, read = fathom_ceil_div(n, MR) * MR;
+  const int64_t written = fathom_ceil_div(n, W) * W, read = fathom_ceil_div(n, MR) * MR;
   for (int64_t row = 0; row < s->block_rows; row++)
     for (int64_t column = written; column < read; column++)
       m->p[row * P_STRIDE + column] = m->u[row * P_STRIDE + column] = 0.0f;
@@ -213,9 +224,13 @@ static void store_rows(const plan* s, const float* from, int64_t from_slice, int
                    v_load(from + d / NR * from_slice + i * NR + d % NR) * factor, head_dim - d);
 }
 
-/* dk and dv of one tile of keys of a head, and its share of dq, stored or added to dq. */
+/*
+ * dk and dv of one tile of keys of a head, and its share of dq, stored or added to dq. Rows of the
+ * result are fetched under the last products before they are written, those of dq from dq_to if it is
+ * not NULL.
+ */
 static void tile_gradient(const plan* s, const memory* m, int64_t head, int64_t tile, float* dq,
-                          int add) {
+                          int add, const float* dq_to) {
   const fathom_attention_backward_args* a = s->args;
   const int64_t width = a->heads * a->head_dim, stride = 3 * width;
   const int64_t first = head / a->heads * a->tokens, channel = head % a->heads * a->head_dim;
@@ -234,6 +249,7 @@ static void tile_gradient(const plan* s, const memory* m, int64_t head, int64_t 
 
   const int64_t dq_slice = s->micro_rows * MR * NR, dk_slice = (s->tile_keys + MR) * NR;
   const int64_t block_slice = s->block_rows * NR;
+  float* to = a->dqkv + (first + key) * stride + width + channel;
   for (int64_t block = 0; block < s->blocks; block++) {
     const int64_t token = s->micro_rows * block / s->blocks * MR;
     const int64_t rows =
@@ -245,6 +261,8 @@ static void tile_gradient(const plan* s, const memory* m, int64_t head, int64_t 
       const int64_t left = fathom_min(MR, a->tokens - next);
       fetch_rows(a->qkv + (first + next) * stride + channel, stride, left, a->head_dim, 0);
       fetch_rows(a->d_out + (first + next) * width + channel, width, left, a->head_dim, 0);
+      if (dq_to)
+        fetch_rows(dq_to + (token + row) * stride, stride, fathom_min(MR, rows - row), a->head_dim, 1);
       if (a->head_dim == 64)
         slope_row(s, m, row, n, 64);
       else
@@ -253,14 +271,19 @@ static void tile_gradient(const plan* s, const memory* m, int64_t head, int64_t 
         row_product(n, m->u + row * P_STRIDE, m->key_rows + i * s->tile_keys * NR,
                     dq + i * dq_slice + (token + row) * NR, add);
     }
-    for (int64_t column = 0; column < n; column += MR)
+    for (int64_t column = 0; column < n; column += MR) {
+      if (block == s->blocks - 1) {
+        const float* here = to + column * stride;
+        fetch_rows(here, stride, fathom_min(MR, n - column), a->head_dim, 1);
+        fetch_rows(here + width, stride, fathom_min(MR, n - column), a->head_dim, 1);
+      }
       for (int64_t i = 0; i < s->slices; i++) {
         const int64_t at = i * dk_slice + column * NR;
         column_product(rows, m->p + column, m->d_out + i * block_slice, m->dv + at, block > 0);
         column_product(rows, m->u + column, m->q + i * block_slice, m->dk + at, block > 0);
       }
+    }
   }
-  float* to = a->dqkv + (first + key) * stride + width + channel;
   store_rows(s, m->dk, dk_slice, n, LOG_2, to);
   store_rows(s, m->dv, dk_slice, n, 1.0f, to + width);
 }
@@ -296,10 +319,10 @@ static void head_task(void* argument, int64_t index, int32_t thread) {
   const plan* s = argument;
   memory m;
   lay_out(s, 1, fathom_local(s->context, thread), &m);
+  float* to = dq_rows(s, index, 0);
   for (int64_t tile = 0; tile < s->tiles; tile++)
-    tile_gradient(s, &m, index, tile, m.dq, tile > 0);
-  store_rows(s, m.dq, s->micro_rows * MR * NR, s->args->tokens, s->args->scale,
-             dq_rows(s, index, 0));
+    tile_gradient(s, &m, index, tile, m.dq, tile > 0, tile + 1 == s->tiles ? to : NULL);
+  store_rows(s, m.dq, s->micro_rows * MR * NR, s->args->tokens, s->args->scale, to);
 }
 
 /* A tile of a head. */
@@ -308,7 +331,7 @@ static void tile_task(void* argument, int64_t index, int32_t thread) {
   memory m;
   lay_out(s, 0, fathom_local(s->context, thread), &m);
   tile_gradient(s, &m, s->first + index / s->tiles, index % s->tiles,
-                s->shares + index * s->dq_floats, 0);
+                s->shares + index * s->dq_floats, 0, NULL);
 }
 
 /* dq of a few tokens of a head, from the shares of its tiles. */

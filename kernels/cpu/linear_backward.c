@@ -147,8 +147,6 @@ static void pack_dz_columns(const void* operator, int64_t column, int64_t column
   const float* dz = job->dz + row * out + column;
   if (column + GEMM_PACK_ROWS <= out) {
     for (int64_t k = 0; k < depth; k++, dz += out, panel += MR) {
-      /* The neighbours on the right are the next panel's. */
-      __builtin_prefetch(dz + 2 * MR);
       for (int64_t i = 0; i < MR; i += W) v_store(panel + i, v_load(dz + i));
     }
   } else {
