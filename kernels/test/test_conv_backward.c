@@ -463,7 +463,8 @@ TEST(conv_transpose_backward) {
         expect_untouched(text, "d_weight", d.d_weight, d.weights);
       }
       if (outputs & 4) {
-        EXPECT_CLOSE(d.d_bias, e.d_bias, out, out < 16 ? 2e-5 : 3e-6, "d_bias of %s", text);
+        EXPECT_CLOSE(d.d_bias, e.d_bias, out, out < 16 ? 2e-5 : 3e-6, "d_bias of %s",
+                     text);
       } else {
         expect_untouched(text, "d_bias", d.d_bias, out);
       }

@@ -14,7 +14,8 @@ static double activate(int64_t activation, double v) {
 
 static double slope(int64_t activation, double v) {
   if (activation == FATHOM_ACTIVATION_RELU) return v > 0;
-  if (activation == FATHOM_ACTIVATION_SIGMOID) return activate(activation, v) * (1 - activate(activation, v));
+  if (activation == FATHOM_ACTIVATION_SIGMOID)
+    return activate(activation, v) * (1 - activate(activation, v));
   return 1;
 }
 
