@@ -7,7 +7,8 @@
   X(patch_embed_packed_size) X(patch_embed_pack) X(patch_embed) X(conv2d_packed_size)      \
   X(conv2d_pack) X(conv2d) X(conv_transpose2d_packed_size) X(conv_transpose2d_pack)        \
   X(conv_transpose2d) X(resize_bilinear) X(resize_bicubic) X(preprocess)                 \
-  X(ssi_loss) X(cutmix_loss) X(gradient_matching_loss) X(alignment_loss) X(silog_loss)
+  X(ssi_loss) X(cutmix_loss) X(gradient_matching_loss) X(alignment_loss) X(silog_loss)    \
+  X(read_picture) X(read_map) X(distort)
 
 #define DECLARE(operator) extern __typeof__(*((fathom_ops*)0)->operator) FN(operator);
 OPERATORS(DECLARE)
