@@ -183,8 +183,7 @@ class AugmentGoldenTest {
                   .distort(x, List.of(jitter(ColorOp.HUE, 0.7f)), null, null, ZERO, ONE, y));
       assertThrows(
           FathomException.class,
-          () ->
-              backend.augment().distort(x, List.of(Distortion.NONE), null, null, ZERO, ONE, x));
+          () -> backend.augment().distort(x, List.of(Distortion.NONE), null, null, ZERO, ONE, x));
       assertThrows(
           IllegalArgumentException.class,
           () -> backend.augment().readPicture(pixels, 5, 5, whole, y));
