@@ -89,6 +89,9 @@ typedef struct {
   fathom_status (*alignment_loss)(fathom_context*, fathom_alignment_loss_args*);
   fathom_status (*silog_loss)(fathom_context*, fathom_silog_loss_args*);
   fathom_status (*cross_entropy_loss)(fathom_context*, fathom_cross_entropy_loss_args*);
+  fathom_status (*read_picture)(fathom_context*, const fathom_read_picture_args*);
+  fathom_status (*read_map)(fathom_context*, const fathom_read_map_args*);
+  fathom_status (*distort)(fathom_context*, const fathom_distort_args*);
 } fathom_ops;
 
 extern const fathom_ops fathom_portable_ops;

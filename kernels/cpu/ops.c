@@ -12,7 +12,7 @@
   X(resize_bilinear) X(resize_bicubic) X(resize_bilinear_backward)                          \
   X(resize_bicubic_backward) X(preprocess) X(fill) X(axpby) X(sum_of_squares) X(adamw)      \
   X(ssi_loss) X(cutmix_loss) X(gradient_matching_loss) X(alignment_loss) X(silog_loss)      \
-  X(cross_entropy_loss)
+  X(cross_entropy_loss) X(read_picture) X(read_map) X(distort)
 
 #define DECLARE(operator) extern __typeof__(*((fathom_ops*)0)->operator) FN(operator);
 OPERATORS(DECLARE)

@@ -653,6 +653,66 @@ typedef struct {
 FATHOM_API fathom_status fathom_cross_entropy_loss(fathom_context* context,
                                                    fathom_cross_entropy_loss_args* args);
 
+/* ---- augment ---- */
+
+/* Steps of a colour jitter, each followed by a clamp to 0..1, as torchvision's on float images. */
+enum {
+  FATHOM_COLOR_BRIGHTNESS = 0, /* f x */
+  FATHOM_COLOR_CONTRAST = 1,   /* f x + (1 - f) mean of the grey picture */
+  FATHOM_COLOR_SATURATION = 2, /* f x + (1 - f) grey */
+  FATHOM_COLOR_HUE = 3         /* turned by f of the circle, -0.5..0.5 */
+};
+
+/*
+ * A crop of an 8-bit picture, resized and mirrored, as numbers in 0..1. Output row o is centred on
+ * crop_top + (o + 1/2) crop_height / out_height. Bicubic, A = -0.75; where it shrinks, the kernel is
+ * stretched by the same factor (antialiasing). The kernel reaches past the crop, and repeats the edge
+ * of the picture. The crop lies within the picture.
+ */
+typedef struct {
+  int64_t height, width;
+  int64_t out_height, out_width;
+  const uint8_t* pixels; /* [height,width,3] */
+  double crop_top, crop_left, crop_height, crop_width; /* source pixels */
+  int64_t flip;          /* 1: mirrored left to right */
+  float* y;              /* [out_height,out_width,3] */
+} fathom_read_picture_args;
+FATHOM_API fathom_status fathom_read_picture(fathom_context* context,
+                                             const fathom_read_picture_args* args);
+
+/* The same crop of a map of floats: each output takes the pixel that its centre falls into. */
+typedef struct {
+  int64_t height, width;
+  int64_t out_height, out_width;
+  const float* x;  /* [height,width] */
+  double crop_top, crop_left, crop_height, crop_width;
+  int64_t flip;    /* 0 or 1 */
+  float* y;        /* [out_height,out_width]; not x */
+} fathom_read_map_args;
+FATHOM_API fathom_status fathom_read_map(fathom_context* context, const fathom_read_map_args* args);
+
+/*
+ * Colours, blur, CutMix and normalisation of a batch:
+ * y_b = ((inside box_b ? d(x_partner(b)) : d(x_b)) - mean) / std. d applies a picture's colour steps in
+ * their order, then greyscale (0.2989, 0.587, 0.114), then a Gaussian blur of 2 ceil(3 sigma) + 1 taps
+ * that reflects the edges.
+ */
+typedef struct {
+  int64_t batch, height, width;
+  const float* x;              /* [B,H,W,3] in 0..1 */
+  const int64_t* step_starts;  /* [B + 1], from 0: picture b has steps [step_starts[b],step_starts[b+1]) */
+  const int64_t* steps;        /* FATHOM_COLOR_*; NULL if there are none */
+  const float* step_factors;   /* one for each step */
+  const int64_t* grey;         /* [B], 0 or 1 */
+  const float* blur_sigmas;    /* [B], pixels; 0: no blur; at most 170 */
+  const int64_t* partners;     /* [B], or NULL: no CutMix */
+  const int64_t* boxes;        /* [B,4]: top, left, bottom, right; may be empty; NULL: no CutMix */
+  float mean[3];
+  float std[3];
+  float* y;                    /* [B,H,W,3]; must not overlap x */
+} fathom_distort_args;
+FATHOM_API fathom_status fathom_distort(fathom_context* context, const fathom_distort_args* args);
+
 #ifdef __cplusplus
 }
 #endif

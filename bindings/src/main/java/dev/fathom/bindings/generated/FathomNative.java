@@ -3472,4 +3472,223 @@ public class FathomNative extends FathomNative$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int FATHOM_COLOR_BRIGHTNESS = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_COLOR_BRIGHTNESS = 0
+     * }
+     */
+    public static int FATHOM_COLOR_BRIGHTNESS() {
+        return FATHOM_COLOR_BRIGHTNESS;
+    }
+    private static final int FATHOM_COLOR_CONTRAST = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_COLOR_CONTRAST = 1
+     * }
+     */
+    public static int FATHOM_COLOR_CONTRAST() {
+        return FATHOM_COLOR_CONTRAST;
+    }
+    private static final int FATHOM_COLOR_SATURATION = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_COLOR_SATURATION = 2
+     * }
+     */
+    public static int FATHOM_COLOR_SATURATION() {
+        return FATHOM_COLOR_SATURATION;
+    }
+    private static final int FATHOM_COLOR_HUE = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_COLOR_HUE = 3
+     * }
+     */
+    public static int FATHOM_COLOR_HUE() {
+        return FATHOM_COLOR_HUE;
+    }
+
+    private static class fathom_read_picture {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_read_picture");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_read_picture(fathom_context *context, const fathom_read_picture_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_read_picture$descriptor() {
+        return fathom_read_picture.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_read_picture(fathom_context *context, const fathom_read_picture_args *args)
+     * }
+     */
+    public static MethodHandle fathom_read_picture$handle() {
+        return fathom_read_picture.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_read_picture(fathom_context *context, const fathom_read_picture_args *args)
+     * }
+     */
+    public static MemorySegment fathom_read_picture$address() {
+        return fathom_read_picture.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_read_picture(fathom_context *context, const fathom_read_picture_args *args)
+     * }
+     */
+    public static int fathom_read_picture(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_read_picture.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_read_picture", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_read_map {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_read_map");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_read_map(fathom_context *context, const fathom_read_map_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_read_map$descriptor() {
+        return fathom_read_map.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_read_map(fathom_context *context, const fathom_read_map_args *args)
+     * }
+     */
+    public static MethodHandle fathom_read_map$handle() {
+        return fathom_read_map.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_read_map(fathom_context *context, const fathom_read_map_args *args)
+     * }
+     */
+    public static MemorySegment fathom_read_map$address() {
+        return fathom_read_map.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_read_map(fathom_context *context, const fathom_read_map_args *args)
+     * }
+     */
+    public static int fathom_read_map(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_read_map.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_read_map", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class fathom_distort {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FathomNative.C_INT,
+            FathomNative.C_POINTER,
+            FathomNative.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_distort");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * fathom_status fathom_distort(fathom_context *context, const fathom_distort_args *args)
+     * }
+     */
+    public static FunctionDescriptor fathom_distort$descriptor() {
+        return fathom_distort.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * fathom_status fathom_distort(fathom_context *context, const fathom_distort_args *args)
+     * }
+     */
+    public static MethodHandle fathom_distort$handle() {
+        return fathom_distort.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * fathom_status fathom_distort(fathom_context *context, const fathom_distort_args *args)
+     * }
+     */
+    public static MemorySegment fathom_distort$address() {
+        return fathom_distort.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * fathom_status fathom_distort(fathom_context *context, const fathom_distort_args *args)
+     * }
+     */
+    public static int fathom_distort(MemorySegment context, MemorySegment args) {
+        var mh$ = fathom_distort.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("fathom_distort", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 }

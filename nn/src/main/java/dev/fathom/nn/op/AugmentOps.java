@@ -25,10 +25,13 @@ public interface AugmentOps {
 
   /**
    * Reads one 8-bit picture into a batch: crop, resize (bicubic, A = -0.75, with an averaging
-   * window where it shrinks so that nothing aliases), clamp to 0..1, flip.
+   * window where it shrinks so that nothing aliases), clamp to 0..1, flip. The kernel reaches past
+   * the crop into the picture, and repeats the picture's edge.
    *
    * @param pixels native, 8-bit red, green, blue, [height,width,3]
+   * @param crop within the picture, larger than nothing
    * @param y [1,H,W,3]
+   * @throws dev.fathom.bindings.FathomException if the crop is not
    */
   void readPicture(MemorySegment pixels, int width, int height, Crop crop, Tensor y);
 
@@ -85,6 +88,9 @@ public interface AugmentOps {
    * @param mean three numbers
    * @param std three numbers
    * @param y [B,H,W,3]; not x
+   * @throws dev.fathom.bindings.FathomException for a factor (hue -0.5 to 0.5, others 0 or more), a
+   *     sigma (0 to 170), a partner or a box that is out of range
+   * @throws IllegalArgumentException if the lists or shapes do not fit together
    */
   void distort(
       Tensor x,
