@@ -48,8 +48,18 @@ class TarShardsTest {
             folder,
             "train-0.tar",
             Fixtures.tar(
-                "b.png", picture(1), "b.depth.png", DEPTH, "dir.x/a.png", picture(2),
-                "dir.x/a.depth.png", DEPTH, "c.png", picture(3), "c.json", new byte[] {1}));
+                "b.png",
+                picture(1),
+                "b.depth.png",
+                DEPTH,
+                "dir.x/a.png",
+                picture(2),
+                "dir.x/a.depth.png",
+                DEPTH,
+                "c.png",
+                picture(3),
+                "c.json",
+                new byte[] {1}));
     DataSet pictures = DataSets.open(DataSpec.of(shard));
     assertEquals(3, pictures.size());
     assertEquals("train-0/dir.x/a", pictures.id(1));
@@ -96,8 +106,7 @@ class TarShardsTest {
             END);
     byte[] prefixed = Fixtures.tarHeader("name.png", '0', size, POSIX);
     Fixtures.put(prefixed, 345, "some/folder");
-    byte[] ustar =
-        Fixtures.concat(Fixtures.withCheckSum(prefixed), Fixtures.padded(picture), END);
+    byte[] ustar = Fixtures.concat(Fixtures.withCheckSum(prefixed), Fixtures.padded(picture), END);
     assertEquals(name, member(gnu));
     assertEquals(name, member(Fixtures.tar(name, picture)));
     assertEquals("some/folder/name.png", member(ustar));
@@ -138,8 +147,9 @@ class TarShardsTest {
     byte[] broken = tar.clone();
     broken[512 + (picture(1).length + 511) / 512 * 512] ^= 1;
     assertTrue(problem(broken).contains("the shard is damaged: no member begins at byte"));
-    assertTrue(problem("no archive".repeat(200).getBytes(StandardCharsets.US_ASCII))
-        .contains("not a tar archive"));
+    assertTrue(
+        problem("no archive".repeat(200).getBytes(StandardCharsets.US_ASCII))
+            .contains("not a tar archive"));
     byte[] gzip = new byte[2000];
     gzip[0] = 0x1f;
     gzip[1] = (byte) 0x8b;
