@@ -91,6 +91,9 @@ final class TarReader {
       }
       at = data + (size + BLOCK - 1) / BLOCK * BLOCK;
     }
+    if (at > fileBytes) {
+      throw broken("the shard is cut off at byte " + fileBytes);
+    }
   }
 
   private void member(char type, byte[] header, long data, long size) {

@@ -132,7 +132,7 @@ class FileDataSetsTest {
     ", {id}.depth.png, '1.png,1.depth.png,x/2.jpg,x/2.depth.png', 1 x/2",
     "rgb/*.jpg, depth/*.png, 'rgb/01.jpg,depth/01.png,rgb/02.jpg,depth/02.png', 01 02",
     "**/rgb/*.png, **/depth/*.png, 'a/rgb/1.png,a/depth/1.png,b/rgb/1.png,b/depth/1.png', a/1 b/1",
-    "{id}_rgb.{png,jpg}, {id}_depth.png, '1_rgb.png,1_depth.png,2_rgb.jpg,2_depth.png', 1 2",
+    "'{id}_rgb.{png,jpg}', {id}_depth.png, '1_rgb.png,1_depth.png,2_rgb.jpg,2_depth.png', 1 2",
     "s?/*.png, depth/s?/*.png, 's1/7.png,depth/s1/7.png,s2/7.png,depth/s2/7.png', 1/7 2/7",
     "v[12].png, depth[!3].png, 'v1.png,depth1.png,v2.png,depth2.png,v3.png,depth3.png', 1 2",
     "{id}/{id}.png, {id}/depth.png, 'k/k.png,k/depth.png,l/m.png,l/depth.png', k",

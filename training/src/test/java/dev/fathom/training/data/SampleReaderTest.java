@@ -199,8 +199,8 @@ class SampleReaderTest {
 
   @Test
   void brokenMapsAreBad() {
-    byte[] png = Fixtures.grey16(4, 2, (x, y) -> 9);
-    assertTrue(problem(4, 2, Arrays.copyOf(png, 50)).contains("map: cannot read"));
+    byte[] png = Fixtures.grey16(40, 20, (x, y) -> x * y * 31);
+    assertTrue(problem(4, 2, Arrays.copyOf(png, png.length / 2)).contains("map: cannot read"));
     assertTrue(
         problem(4, 2, "text".getBytes(StandardCharsets.US_ASCII)).contains("not a depth map"));
     assertTrue(problem(4, 2, new byte[0]).endsWith("map: the file is empty"));
