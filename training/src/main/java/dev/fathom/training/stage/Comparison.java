@@ -93,7 +93,8 @@ public final class Comparison {
         String key = "data.test[" + i + "]";
         try (DataSet whole = Sources.open(key, tests.get(i))) {
           Sources.requireTruth(key, whole);
-          String name = tests.get(i).name() == null ? whole.name() : tests.get(i).name();
+          String given = tests.get(i).name();
+          String name = given == null ? whole.name() : given;
           int limit = config.evaluation().limit();
           DataSet set =
               limit > 0 && limit < whole.size() ? SubsetDataSet.range(whole, 0, limit) : whole;

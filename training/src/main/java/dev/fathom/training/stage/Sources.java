@@ -90,6 +90,7 @@ public final class Sources {
    *
    * @throws UserException if not, naming the key
    */
+  @SuppressWarnings("EmptyCatch")
   static void requireTruth(String key, DataSet set) {
     for (int i = 0; i < Math.min(set.size(), 16); i++) {
       try {
@@ -101,12 +102,12 @@ public final class Sources {
         return;
       } catch (BadSampleException e) {
         // The loader counts and lists it; another may do here.
-        continue;
       }
     }
   }
 
   /** As {@link #requireTruth} for object classes. */
+  @SuppressWarnings("EmptyCatch")
   static void requireClasses(String key, DataSet set) {
     for (int i = 0; i < Math.min(set.size(), 16); i++) {
       try {
@@ -116,7 +117,7 @@ public final class Sources {
         }
         return;
       } catch (BadSampleException e) {
-        continue;
+        // As above.
       }
     }
   }

@@ -209,12 +209,12 @@ public final class Stages implements AutoCloseable {
     }
     RunConfig.Student settings = config.student();
     Path encoder = encoder();
-    boolean distills = settings.unlabelled() && labels != null;
     try (DataSet all = Sources.open("data.labelled", config.data().labelled());
         Validated sets = Validated.of(config, all);
         NativeMemory frozenMemory = new NativeMemory()) {
       Sources.requireTruth("data.labelled", sets.training());
-      DataSet unlabelled = distills ? labelledByTeacher(labels) : null;
+      DataSet unlabelled =
+          labels != null && settings.unlabelled() ? labelledByTeacher(labels) : null;
       try (unlabelled;
           Learner<DepthAnything> learner = depthLearner(encoder, 2)) {
         int labelledBatch = settings.labelledBatch();

@@ -23,6 +23,7 @@ final class Validator implements Trainer.Validation {
     this.config = config;
   }
 
+  @SuppressWarnings("EmptyCatch") // as said there
   @Override
   public OptionalDouble loss() {
     int limit = Math.min(set.size(), config.data().validationLimit());
@@ -35,7 +36,7 @@ final class Validator implements Trainer.Validation {
         sum += loss(set.read(index));
         count++;
       } catch (BadSampleException e) {
-        continue; // It says nothing about the network.
+        // It says nothing about the network.
       }
     }
     return count == 0 ? OptionalDouble.empty() : OptionalDouble.of(sum / count);
