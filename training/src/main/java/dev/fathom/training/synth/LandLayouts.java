@@ -50,7 +50,11 @@ final class LandLayouts {
               double far = Math.sqrt(x * x + z * z);
               double h = roll * (Noise.octaves(x / 55 + 100, z / 55 + 100, 4, seed) - 0.5);
               double mountains =
-                  far < 90 ? 0 : peaks * Noise.step(90, 420, far) * Noise.ridges(x / 230, z / 230, 5, seed + 20);
+                  far < 90
+                      ? 0
+                      : peaks
+                          * Noise.step(90, 420, far)
+                          * Noise.ridges(x / 230, z / 230, 5, seed + 20);
               return h + mountains + 0.25 * Noise.value(x / 2.5, z / 2.5, seed + 9);
             }),
         skin,
@@ -183,7 +187,11 @@ final class LandLayouts {
               double far = Math.sqrt(x * x + z * z);
               double h = roll * (Noise.octaves(x / 45 + 40, z / 45 + 40, 3, seed) - 0.5);
               return h
-                  + (far < 70 ? 0 : peaks * Noise.step(70, 400, far) * Noise.ridges(x / 200, z / 200, 5, seed + 20))
+                  + (far < 70
+                      ? 0
+                      : peaks
+                          * Noise.step(70, 400, far)
+                          * Noise.ridges(x / 200, z / 200, 5, seed + 20))
                   + 0.15 * Noise.value(x / 1.7, z / 1.7, seed + 9);
             }),
         skin,

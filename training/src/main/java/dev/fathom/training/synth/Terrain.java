@@ -125,8 +125,7 @@ final class Terrain extends Surface {
   @Override
   double distance(Ray ray, double limit) {
     // Above the highest point a rising ray meets nothing more.
-    double until =
-        ray.dy > 0 ? Math.min(limit, (highest - ray.oy) * ray.iy + NEAREST) : limit;
+    double until = ray.dy > 0 ? Math.min(limit, (highest - ray.oy) * ray.iy + NEAREST) : limit;
     return until > NEAREST ? walk(ray, until) : Double.POSITIVE_INFINITY;
   }
 
