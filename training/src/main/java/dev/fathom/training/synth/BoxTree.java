@@ -5,10 +5,12 @@ import java.util.Comparator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Bodies in a tree of bounding boxes, halved at the median along the longest side. */
+/** Bodies in a tree of bounding boxes. */
 final class BoxTree {
-  /** No tree is deeper: each level halves the number of bodies. */
-  static final int DEEPEST = 64;
+  /** No tree is deeper: from {@link #MEDIANS_FROM} on each level halves the number of bodies. */
+  static final int DEEPEST = 72;
+
+  private static final int MEDIANS_FROM = 36;
 
   private static final int LEAF = 2;
 
@@ -31,40 +33,94 @@ final class BoxTree {
     count = new int[capacity];
     if (solids.length > 0) {
       nodes = 1;
-      build(0, 0, solids.length);
+      build(0, 0, solids.length, 0);
     }
   }
 
-  private void build(int node, int from, int to) {
-    int b = 6 * node;
-    Arrays.fill(bounds, b, b + 3, Double.POSITIVE_INFINITY);
-    Arrays.fill(bounds, b + 3, b + 6, Double.NEGATIVE_INFINITY);
+  private void build(int node, int from, int to, int depth) {
+    double[] box = new double[6];
+    clear(box);
     for (int i = from; i < to; i++) {
-      for (int axis = 0; axis < 3; axis++) {
-        bounds[b + axis] = Math.min(bounds[b + axis], solids[i].bounds[axis]);
-        bounds[b + 3 + axis] = Math.max(bounds[b + 3 + axis], solids[i].bounds[3 + axis]);
-      }
+      grow(box, solids[i].bounds);
     }
+    System.arraycopy(box, 0, bounds, 6 * node, 6);
     if (to - from <= LEAF) {
       child[node] = -1 - from;
       count[node] = to - from;
       return;
     }
-    double ex = bounds[b + 3] - bounds[b];
-    double ey = bounds[b + 4] - bounds[b + 1];
-    double ez = bounds[b + 5] - bounds[b + 2];
-    int axis = ex >= ey && ex >= ez ? 0 : ey >= ez ? 1 : 2;
+    int middle = depth < MEDIANS_FROM ? cheapestCut(from, to) : cutAtMedian(from, to, 0);
+    int first = nodes;
+    nodes += 2;
+    child[node] = first;
+    build(first, from, middle, depth + 1);
+    build(first + 1, middle, to, depth + 1);
+  }
+
+  private int cutAtMedian(int from, int to, int axis) {
+    sort(from, to, axis);
+    return (from + to) >>> 1;
+  }
+
+  private void sort(int from, int to, int axis) {
     Arrays.sort(
         solids,
         from,
         to,
         Comparator.comparingDouble(solid -> solid.bounds[axis] + solid.bounds[3 + axis]));
-    int middle = (from + to) >>> 1;
-    int first = nodes;
-    nodes += 2;
-    child[node] = first;
-    build(first, from, middle);
-    build(first + 1, middle, to);
+  }
+
+  /**
+   * Orders the bodies and cuts where rays have least to do: the least sum of surface times number
+   * of bodies on both sides (MacDonald and Booth, "Heuristics for ray tracing using space
+   * subdivision", 1990).
+   */
+  private int cheapestCut(int from, int to) {
+    int best = (from + to) >>> 1;
+    int bestAxis = 0;
+    double bestCost = Double.POSITIVE_INFINITY;
+    double[] after = new double[to - from];
+    double[] box = new double[6];
+    for (int axis = 0; axis < 3; axis++) {
+      sort(from, to, axis);
+      clear(box);
+      for (int i = to - 1; i > from; i--) {
+        grow(box, solids[i].bounds);
+        after[i - from] = surface(box) * (to - i);
+      }
+      clear(box);
+      for (int i = from + 1; i < to; i++) {
+        grow(box, solids[i - 1].bounds);
+        double cost = surface(box) * (i - from) + after[i - from];
+        if (cost < bestCost) {
+          bestCost = cost;
+          best = i;
+          bestAxis = axis;
+        }
+      }
+    }
+    sort(from, to, bestAxis);
+    return best;
+  }
+
+  private static void clear(double[] box) {
+    Arrays.fill(box, 0, 3, Double.POSITIVE_INFINITY);
+    Arrays.fill(box, 3, 6, Double.NEGATIVE_INFINITY);
+  }
+
+  private static void grow(double[] box, double[] other) {
+    for (int axis = 0; axis < 3; axis++) {
+      box[axis] = Math.min(box[axis], other[axis]);
+      box[3 + axis] = Math.max(box[3 + axis], other[3 + axis]);
+    }
+  }
+
+  /** Half the surface of a box. */
+  private static double surface(double[] box) {
+    double x = box[3] - box[0];
+    double y = box[4] - box[1];
+    double z = box[5] - box[2];
+    return x * y + y * z + z * x;
   }
 
   /** The parameter at which a ray enters a node's box; infinity if it misses it. */

@@ -132,6 +132,7 @@ public final class SceneRenderer {
     }
   }
 
+  @SuppressWarnings("ReferenceEquality") // The same body is meant, not an equal one.
   private boolean differs(int i, int j) {
     if (seen[i] != seen[j]) {
       return true;
@@ -146,14 +147,16 @@ public final class SceneRenderer {
     double r = Math.min(light[3 * i], BRIGHTEST);
     double g = Math.min(light[3 * i + 1], BRIGHTEST);
     double b = Math.min(light[3 * i + 2], BRIGHTEST);
+    int column = i % width;
+    int row = i / width;
     for (int k = 0; k < OFFSETS.length; k += 2) {
-      frame.ray(i % width + 0.5 + OFFSETS[k], i / width + 0.5 + OFFSETS[k + 1], tracer.ray);
+      frame.ray(column + 0.5 + OFFSETS[k], row + 0.5 + OFFSETS[k + 1], tracer.ray);
       tracer.shade(tracer.look(), frame.pixel);
       r += Math.min(tracer.r, BRIGHTEST);
       g += Math.min(tracer.g, BRIGHTEST);
       b += Math.min(tracer.b, BRIGHTEST);
     }
-    int rays = 1 + OFFSETS.length / 2;
+    double rays = 1 + 0.5 * OFFSETS.length;
     light[3 * i] = (float) (r / rays);
     light[3 * i + 1] = (float) (g / rays);
     light[3 * i + 2] = (float) (b / rays);

@@ -59,7 +59,8 @@ final class Scenes {
     double[] disparity = new double[PROBE * PROBE];
     int hits = 0;
     for (int i = 0; i < PROBE * PROBE; i++) {
-      frame.ray(i % PROBE + 0.5, i / PROBE + 0.5, ray);
+      int row = i / PROBE;
+      frame.ray(i % PROBE + 0.5, row + 0.5, ray);
       scene.nearest(ray, nearest);
       if (nearest.surface != null) {
         disparity[hits++] = 1 / nearest.t;

@@ -76,7 +76,8 @@ final class GeometryTest {
     int hits = 0;
     for (int i = 0; i < side * side; i++) {
       double a = (i % side + 0.5 - side / 2.0) / focal;
-      double b = (i / side + 0.5 - side / 2.0) / focal;
+      int row = i / side;
+      double b = (row + 0.5 - side / 2.0) / focal;
       double square = 1 + a * a + b * b;
       double under = distance * distance - square * (distance * distance - radius * radius);
       float expected =

@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -34,8 +35,8 @@ final class SynthFolderTest {
     write("one", DepthFormat.EXR, 1, steps::incrementAndGet);
     write("three", DepthFormat.EXR, 3, () -> {});
     assertEquals(set.size(), steps.get());
-    TreeMap<String, byte[]> one = contents(folder.resolve("one"));
-    TreeMap<String, byte[]> three = contents(folder.resolve("three"));
+    Map<String, byte[]> one = contents(folder.resolve("one"));
+    Map<String, byte[]> three = contents(folder.resolve("three"));
     assertEquals(one.keySet(), three.keySet());
     assertEquals(4 * set.size() + 3, one.size(), "nothing but the results: " + one.keySet());
     one.forEach((name, bytes) -> assertArrayEquals(bytes, three.get(name), name));
@@ -123,8 +124,8 @@ final class SynthFolderTest {
     return ImageIO.read(file.toFile()).getRaster();
   }
 
-  private static TreeMap<String, byte[]> contents(Path folder) throws IOException {
-    TreeMap<String, byte[]> contents = new TreeMap<>();
+  private static Map<String, byte[]> contents(Path folder) throws IOException {
+    Map<String, byte[]> contents = new TreeMap<>();
     try (Stream<Path> files = Files.walk(folder)) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {
         contents.put(folder.relativize(file).toString(), Files.readAllBytes(file));
