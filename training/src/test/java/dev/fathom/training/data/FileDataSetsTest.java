@@ -186,6 +186,7 @@ class FileDataSetsTest {
             .endsWith("2.png: no mask of it matches '{id}.mask.png'"));
   }
 
+  @SuppressWarnings("StringConcatToTextBlock") // the line ends are the point
   @Test
   void listWithQuotesCommasBomAndCrLf() throws Exception {
     touch("rgb/a, b.png", "rgb/say \"x\".png", "depth/1.png", "depth/2.png");

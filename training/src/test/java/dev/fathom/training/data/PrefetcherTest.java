@@ -62,6 +62,7 @@ class PrefetcherTest {
       return "s" + index;
     }
 
+    @SuppressWarnings("ThreadPriorityCheck") // nothing relies on it: it only stirs the threads
     @Override
     public Sample read(int index) throws BadSampleException {
       reads.incrementAndGet();
