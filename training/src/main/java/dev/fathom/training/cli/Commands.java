@@ -17,6 +17,7 @@ final class Commands {
     ALL.put("weights", WeightsCommand::new);
     ALL.put("selftrain", SelfTrainCommand::new);
     ALL.put("train", TrainCommand::new);
+    ALL.put("ablate", AblateCommand::new);
     ALL.put("pseudo-label", PseudoLabelCommand::new);
     ALL.put("evaluate", EvaluateCommand::new);
     ALL.put("synth", SynthCommand::new);

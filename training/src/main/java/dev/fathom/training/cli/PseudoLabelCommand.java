@@ -3,6 +3,7 @@ package dev.fathom.training.cli;
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.stage.RunFolder;
+import dev.fathom.training.stage.Sources;
 import dev.fathom.training.stage.Stages;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,8 +34,10 @@ final class PseudoLabelCommand extends Command {
   @Override
   protected int run(Console console) throws Exception {
     RunConfig config = run.read();
+    ConsoleListener listener = new ConsoleListener(console);
     try (RunFolder folder = RunFolder.open(run.out(), config);
-        Stages stages = new Stages(config, folder, new ConsoleListener(console))) {
+        Stages stages =
+            new Stages(config, folder, new Sources(config.threads(), listener), listener)) {
       Path teacher = weights != null ? weights : folder.weights(Stages.TEACHER);
       if (!Files.exists(teacher)) {
         throw new UserException(

@@ -4,6 +4,7 @@ import dev.fathom.training.UserException;
 import dev.fathom.training.config.ConfigReader;
 import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.stage.RunFolder;
+import dev.fathom.training.stage.Sources;
 import dev.fathom.training.stage.Stages;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,8 +55,10 @@ final class TrainCommand extends Command {
     if (labels != null && !student) {
       throw new UserException("--labels", "goes with --student only");
     }
+    ConsoleListener listener = new ConsoleListener(console);
     try (RunFolder folder = RunFolder.open(run.out(), config);
-        Stages stages = new Stages(config, folder, new ConsoleListener(console))) {
+        Stages stages =
+            new Stages(config, folder, new Sources(config.threads(), listener), listener)) {
       Path weights;
       if (student) {
         Path from = labels != null ? labels : folder.stage(Stages.LABELS);

@@ -80,6 +80,15 @@ public final class ConfigReader {
     return bind((ObjectNode) YAML.readTree(yaml), "configuration");
   }
 
+  /** A configuration with other values, {@code a.b=value}. */
+  public static RunConfig with(RunConfig config, List<String> settings) {
+    ObjectNode tree = (ObjectNode) YAML.readTree(write(config));
+    for (String setting : settings) {
+      set(tree, setting);
+    }
+    return checked(bind(tree, "configuration"), "configuration");
+  }
+
   private static YAMLMapper mapper() {
     YAMLMapper.Builder builder =
         YAMLMapper.builder()

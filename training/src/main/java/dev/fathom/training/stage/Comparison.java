@@ -45,11 +45,13 @@ public final class Comparison {
       String name, @Nullable Boolean seen, SequencedMap<String, Evaluation> byNetwork) {}
 
   private final RunConfig config;
+  private final Sources sources;
   private final StageListener listener;
   private final List<TestSet> results = new ArrayList<>();
   private final List<Report.WallRow> wall = new ArrayList<>();
 
-  private Comparison(RunConfig config, StageListener listener) {
+  private Comparison(RunConfig config, Sources sources, StageListener listener) {
+    this.sources = sources;
     this.config = config;
     this.listener = listener;
   }
@@ -60,9 +62,12 @@ public final class Comparison {
    * @param networks weights by name
    */
   public static Comparison of(
-      RunConfig config, SequencedMap<String, Path> networks, StageListener listener)
+      RunConfig config,
+      SequencedMap<String, Path> networks,
+      Sources sources,
+      StageListener listener)
       throws IOException {
-    Comparison comparison = new Comparison(config, listener);
+    Comparison comparison = new Comparison(config, sources, listener);
     comparison.run(networks);
     return comparison;
   }
@@ -91,7 +96,7 @@ public final class Comparison {
       List<RunConfig.Source> tests = config.data().test();
       for (int i = 0; i < tests.size(); i++) {
         String key = "data.test[" + i + "]";
-        try (DataSet whole = Sources.open(key, tests.get(i))) {
+        try (DataSet whole = sources.open(key, tests.get(i))) {
           Sources.requireTruth(key, whole);
           String given = tests.get(i).name();
           String name = given == null ? whole.name() : given;

@@ -18,15 +18,21 @@ public final class SelfTraining {
    */
   public static Comparison run(RunConfig config, Path folder, StageListener listener)
       throws IOException {
+    return run(config, folder, new Sources(config.threads(), listener), listener);
+  }
+
+  /** As above, with data sets that several runs share. */
+  static Comparison run(RunConfig config, Path folder, Sources sources, StageListener listener)
+      throws IOException {
     SequencedMap<String, Path> networks = new LinkedHashMap<>();
     try (RunFolder run = RunFolder.open(folder, config)) {
-      try (Stages stages = new Stages(config, run, listener)) {
+      try (Stages stages = new Stages(config, run, sources, listener)) {
         Path teacher = stages.teacher();
         networks.put(Stages.TEACHER, teacher);
         Path labels = config.student().unlabelled() ? stages.pseudoLabels(teacher) : null;
         networks.put(Stages.STUDENT, stages.student(labels));
       }
-      Comparison comparison = Comparison.of(config, networks, listener);
+      Comparison comparison = Comparison.of(config, networks, sources, listener);
       RunReport.write(config, folder, comparison);
       return comparison;
     }

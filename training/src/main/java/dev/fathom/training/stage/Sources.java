@@ -9,18 +9,35 @@ import dev.fathom.training.data.DataSets;
 import dev.fathom.training.data.DataSpec;
 import dev.fathom.training.data.Sample;
 import dev.fathom.training.synth.Domain;
+import dev.fathom.training.synth.RenderedScenes;
 import dev.fathom.training.synth.SynthDataSet;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Opens the data sets of a configuration. */
+/**
+ * Opens the data sets of a configuration. Rendered scenes are rendered once, at their first use,
+ * and kept for the next.
+ */
 public final class Sources {
 
-  private Sources() {}
+  private final StageListener listener;
+  private final int threads;
+  private final Map<RunConfig.Synth, RenderedScenes> scenes = new HashMap<>();
+
+  /**
+   * Opens data sets.
+   *
+   * @param threads to render scenes with; 0 for all processors
+   */
+  public Sources(int threads, StageListener listener) {
+    this.threads = threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
+    this.listener = listener;
+  }
 
   /**
    * Opens sources as one set, concatenated.
@@ -28,7 +45,7 @@ public final class Sources {
    * @param key of the configuration, for messages
    * @throws UserException if there is none, or one cannot be opened
    */
-  public static DataSet open(String key, List<RunConfig.Source> sources) {
+  public DataSet open(String key, List<RunConfig.Source> sources) {
     if (sources.isEmpty()) {
       throw new UserException(key, "no data set is given");
     }
@@ -45,7 +62,7 @@ public final class Sources {
   }
 
   /** Opens one source. */
-  public static DataSet open(String key, RunConfig.Source source) {
+  public DataSet open(String key, RunConfig.Source source) {
     if (source.synth() != null) {
       if (source.path() != null) {
         throw new UserException(key, "give either a path or synth, not both");
@@ -75,11 +92,25 @@ public final class Sources {
     }
   }
 
-  private static DataSet synth(String key, RunConfig.Synth synth) {
+  private synchronized DataSet synth(String key, RunConfig.Synth synth) {
+    RenderedScenes known = scenes.get(synth);
+    if (known != null) {
+      return known;
+    }
     try {
       List<Domain> domains = synth.domains().stream().map(Domain::named).toList();
-      return new SynthDataSet(
-          domains, synth.seed(), synth.first(), synth.count(), synth.side(), synth.side());
+      RenderedScenes rendered =
+          new RenderedScenes(
+              new SynthDataSet(
+                  domains, synth.seed(), synth.first(), synth.count(), synth.side(), synth.side()));
+      listener.begin("scenes", 0, rendered.size(), "scenes");
+      try {
+        rendered.render(threads, done -> listener.step(done, new LinkedHashMap<>()));
+      } finally {
+        listener.end();
+      }
+      scenes.put(synth, rendered);
+      return rendered;
     } catch (IllegalArgumentException e) {
       throw new UserException(key + ".synth", String.valueOf(e.getMessage()), e);
     }

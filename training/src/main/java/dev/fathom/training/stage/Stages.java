@@ -50,13 +50,15 @@ public final class Stages implements AutoCloseable {
 
   private final RunConfig config;
   private final RunFolder run;
+  private final Sources sources;
   private final StageListener listener;
   private final ModelConfig model;
   private final Backend backend;
   private final CpuBackend cpu;
 
   /** The stages of a run in a folder. */
-  public Stages(RunConfig config, RunFolder run, StageListener listener) {
+  public Stages(RunConfig config, RunFolder run, Sources sources, StageListener listener) {
+    this.sources = sources;
     this.config = config;
     this.run = run;
     this.listener = listener;
@@ -100,7 +102,7 @@ public final class Stages implements AutoCloseable {
     }
     listener.note("no encoder checkpoint is given: one is pretrained on classes of patches");
     Path folder = run.stage(ENCODER);
-    try (DataSet pictures = Sources.open("pretrain.sources", settings.sources())) {
+    try (DataSet pictures = sources.open("pretrain.sources", settings.sources())) {
       Sources.requireClasses("pretrain.sources", pictures);
       try (Learner<PatchClassifier> learner =
           new Learner<>(
@@ -145,8 +147,8 @@ public final class Stages implements AutoCloseable {
     }
     RunConfig.Teacher settings = config.teacher();
     Path encoder = encoder();
-    try (DataSet all = Sources.open("data.labelled", config.data().labelled());
-        Validated sets = Validated.of(config, all)) {
+    try (DataSet all = sources.open("data.labelled", config.data().labelled());
+        Validated sets = Validated.of(config, sources, all)) {
       Sources.requireTruth("data.labelled", sets.training());
       long steps =
           steps(settings.steps(), settings.epochs(), sets.training().size(), settings.batch());
@@ -189,7 +191,7 @@ public final class Stages implements AutoCloseable {
   public Path pseudoLabels(Path teacher) throws IOException {
     Path folder = run.stage(LABELS);
     if (!Files.exists(folder.resolve(PseudoLabelling.DONE))) {
-      try (DataSet pictures = Sources.open("data.unlabelled", config.data().unlabelled())) {
+      try (DataSet pictures = sources.open("data.unlabelled", config.data().unlabelled())) {
         new PseudoLabelling(config, listener, run.badSamples()).run(pictures, teacher, folder);
       }
     }
@@ -209,8 +211,8 @@ public final class Stages implements AutoCloseable {
     }
     RunConfig.Student settings = config.student();
     Path encoder = encoder();
-    try (DataSet all = Sources.open("data.labelled", config.data().labelled());
-        Validated sets = Validated.of(config, all);
+    try (DataSet all = sources.open("data.labelled", config.data().labelled());
+        Validated sets = Validated.of(config, sources, all);
         NativeMemory frozenMemory = new NativeMemory()) {
       Sources.requireTruth("data.labelled", sets.training());
       DataSet unlabelled =
@@ -265,7 +267,7 @@ public final class Stages implements AutoCloseable {
   }
 
   private DataSet labelledByTeacher(Path labels) {
-    DataSet pictures = Sources.open("data.unlabelled", config.data().unlabelled());
+    DataSet pictures = sources.open("data.unlabelled", config.data().unlabelled());
     try {
       PseudoLabelSet set = PseudoLabelSet.open(pictures, labels);
       if (set.missing() > 0) {
@@ -343,10 +345,10 @@ public final class Stages implements AutoCloseable {
   private record Validated(DataSet training, DataSet validation, boolean own)
       implements AutoCloseable {
 
-    static Validated of(RunConfig config, DataSet labelled) {
+    static Validated of(RunConfig config, Sources sources, DataSet labelled) {
       RunConfig.Data data = config.data();
       if (!data.validation().isEmpty()) {
-        return new Validated(labelled, Sources.open("data.validation", data.validation()), true);
+        return new Validated(labelled, sources.open("data.validation", data.validation()), true);
       }
       int wanted = (int) Math.round(data.validationShare() * labelled.size());
       int held = Math.min(Math.max(wanted, 1), data.validationLimit());
