@@ -83,7 +83,7 @@ public final class Parameter {
     return Tensor.sizeOf(shape);
   }
 
-  /** What the forward operator reads. */
+  /** What the forward operator reads; valid until the values change and it is asked for again. */
   public Tensor packed() {
     Tensor current = packed;
     if (owner == null) {

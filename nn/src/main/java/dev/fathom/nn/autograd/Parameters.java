@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The parameters of a network in training: all values in one flat arena and all gradients in
  * another, in the order of the network, so that the optimiser is one loop over numbers. Between two
- * parameters there may be padding, which is 0 in both.
+ * parameters there may be padding, which is 0 in both. Who writes into {@link #values} must call
+ * {@link #changed} before the next forward pass. Not thread-safe.
  */
 public final class Parameters {
 
@@ -57,7 +58,11 @@ public final class Parameters {
     return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
 
-  /** Adds a parameter, for the loader of the layers. Its value is undefined until it is set. */
+  /**
+   * Adds a parameter, for the loader of the layers. Its value is undefined until it is set.
+   *
+   * @throws IllegalArgumentException if no room was made for the name, or it was added before
+   */
   public Parameter add(String name, Parameter.@Nullable Packing packing) {
     Long offset = offsets.get(name);
     long[] shape = shapes.get(name);
@@ -164,6 +169,9 @@ public final class Parameters {
 
   /**
    * The part of an arena-sized tensor, such as an optimiser's moments, that is this parameter's.
+   *
+   * @throws IllegalArgumentException if the tensor is not of an arena's size, or the parameter not
+   *     one of these
    */
   public Tensor slice(Tensor arena, Parameter parameter) {
     Long offset = offsets.get(parameter.name());

@@ -80,7 +80,12 @@ public final class Tape implements AutoCloseable {
     steps.add(new Step(y.root(), backward, kept));
   }
 
-  /** Where to write the gradient of x, an input of the step that is running. */
+  /**
+   * Where to write the gradient of x, an input of the step that is running.
+   *
+   * @throws IllegalArgumentException if x is a part of another tensor: only a whole one, under any
+   *     shape, has a gradient; so everywhere here
+   */
   public Slot slot(Tensor x) {
     Tensor root = whole(x);
     if (!tracked.contains(root)) {
@@ -129,7 +134,8 @@ public final class Tape implements AutoCloseable {
   /**
    * Adds to the gradient of a tensor before the way back begins: that of a loss.
    *
-   * @param dx of x's size, from this tape's memory; it becomes the tape's
+   * @param dx of x's size, from this tape's memory; it becomes the tape's, which releases it at
+   *     once if nobody wants the gradient of x
    */
   public void seed(Tensor x, Tensor dx) {
     Tensor root = whole(x);

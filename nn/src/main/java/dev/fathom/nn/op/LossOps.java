@@ -24,11 +24,12 @@ public interface LossOps {
   record Box(int top, int left, int bottom, int right) {}
 
   /**
-   * Scale-shift-invariant loss: each picture's prediction and target are normalised over its valid
-   * pixels, (d - t) / s with t the (lower) median and s the mean absolute deviation from it; the
-   * loss is the mean absolute difference over a picture's pixels, then over the B pictures. A
+   * Scale-shift-invariant loss (Ranftl et al., "Towards Robust Monocular Depth Estimation", 2020;
+   * Depth Anything, section 3.1): each picture's prediction and target are normalised over its
+   * valid pixels, (d - t) / s with t the (lower) median and s the mean absolute deviation from it;
+   * the loss is the mean absolute difference over a picture's pixels, then over the B pictures. A
    * picture without valid pixels, or whose s is 0, adds nothing and has no gradient; it is still
-   * one of the B.
+   * one of the B. The gradient is that of the whole, t and s included.
    *
    * @param prediction [B,H,W]
    * @param target [B,H,W]
@@ -48,15 +49,18 @@ public interface LossOps {
       @Nullable Tensor dPrediction);
 
   /**
-   * The pair of losses of pictures mixed by CutMix: inside the box against the teacher's map of the
-   * picture pasted, outside against that of the picture pasted on; each region is normalised on its
-   * own and weighted by its area; then the mean over the B pictures. A box may be empty or the
-   * whole picture. A region whose s is 0 adds nothing and has no gradient; its area still counts.
+   * The pair of losses of pictures mixed by CutMix (Depth Anything, section 3.2): inside the box
+   * against the teacher's map of the picture pasted, outside against that of the picture pasted on;
+   * each region is normalised on its own and weighted by its area; then the mean over the B
+   * pictures. A box may be empty or the whole picture. A region whose s is 0 adds nothing and has
+   * no gradient; its area still counts.
    *
    * @param prediction [B,H,W]
    * @param inside [B,H,W], the target inside the boxes
    * @param outside [B,H,W], the target elsewhere
    * @param boxes one for each picture
+   * @param factor multiplies the gradient
+   * @param dPrediction [B,H,W], overwritten; null if nobody wants it
    */
   double cutMix(
       Tensor prediction,
@@ -94,9 +98,10 @@ public interface LossOps {
   record Alignment(double loss, long kept) {}
 
   /**
-   * Feature alignment: 1 - cosine between each token of the student and the frozen encoder. Tokens
-   * whose cosine is at least the margin are left out; the mean is over all others of the batch. A
-   * token that is 0 throughout in one of the two has cosine 0 and no gradient.
+   * Feature alignment (Depth Anything, section 3.3): 1 - cosine between each token of the student
+   * and the frozen encoder. Tokens whose cosine is at least the margin are left out; the mean is
+   * over all others of the batch. A token that is 0 throughout in one of the two has cosine 0 and
+   * no gradient.
    *
    * @param student [B,T,C]
    * @param frozen [B,T,C]

@@ -17,6 +17,8 @@ public interface OptimOps {
    * @param v [n], second moment, changed
    * @param step the number of this step, from 1
    * @param gradientScale a factor for the gradient: below 1 where its norm is clipped
+   * @throws IllegalArgumentException if the sizes differ
+   * @throws dev.fathom.bindings.FathomException if the step or a number is out of its range
    */
   void adamW(
       Tensor value,

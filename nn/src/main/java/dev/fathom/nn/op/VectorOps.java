@@ -8,7 +8,11 @@ public interface VectorOps {
   /** x = value. */
   void fill(Tensor x, float value);
 
-  /** y = a x + b y. With b = 0, y may be undefined before. */
+  /**
+   * y = a x + b y. With b = 0, y may be undefined before.
+   *
+   * @throws IllegalArgumentException if the sizes differ
+   */
   void axpby(float a, Tensor x, float b, Tensor y);
 
   /**

@@ -8,8 +8,10 @@ import java.util.List;
 import java.util.function.Predicate;
 
 /**
- * AdamW with groups of parameters that differ in their rate. Moments lie in arenas like those of
- * the parameters; a step is one operator for each stretch of trainable parameters.
+ * AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; the formula is at
+ * {@link dev.fathom.nn.op.OptimOps#adamW}) with groups of parameters that differ in their rate.
+ * Moments lie in arenas like those of the parameters; a step is one operator for each stretch of
+ * trainable parameters. Weights decay in every group, biases and norms included.
  */
 public final class AdamW {
 
@@ -28,7 +30,7 @@ public final class AdamW {
    * @param beta1 decay of the first moment
    * @param beta2 decay of the second moment
    * @param eps added to the root of the second moment
-   * @param weightDecay times rate and value, subtracted from the value
+   * @param weightDecay times rate and value, subtracted from the value, before the moments' step
    */
   public record Settings(double beta1, double beta2, double eps, double weightDecay) {
 

@@ -19,6 +19,7 @@ public final class MovingAverage {
    * An average that begins with the values as they are.
    *
    * @param decay share of the old average that each update keeps, in [0,1)
+   * @throws IllegalArgumentException if it is not in that range
    */
   public MovingAverage(Backend backend, Memory memory, Parameters parameters, double decay) {
     if (!(decay >= 0 && decay < 1)) {

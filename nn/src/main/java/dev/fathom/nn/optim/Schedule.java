@@ -8,6 +8,8 @@ public sealed interface Schedule {
    *
    * @param step from 0
    * @param total steps of the run
+   * @throws IllegalArgumentException if a linear or polynomial decay is asked for a step below 0,
+   *     or for a run without steps
    */
   double factor(long step, long total);
 

@@ -52,6 +52,7 @@ public final class ConfigReader {
    *
    * @param file YAML; null for the defaults alone
    * @param settings {@code a.b=value}, applied last, in order
+   * @throws UserException in one line, with the file and the key
    */
   public static RunConfig read(@Nullable Path file, List<String> settings) {
     ObjectNode tree = (ObjectNode) YAML.readTree(defaultsText());
@@ -75,7 +76,11 @@ public final class ConfigReader {
     return YAML.writeValueAsString(config);
   }
 
-  /** A configuration that {@link #write} wrote. */
+  /**
+   * A configuration that {@link #write} wrote. Its ranges are not checked again.
+   *
+   * @throws UserException if a key is unknown or a value of another type
+   */
   public static RunConfig parse(String yaml) {
     return bind((ObjectNode) YAML.readTree(yaml), "configuration");
   }

@@ -56,9 +56,11 @@ public record RunConfig(
   /**
    * One data set: files, or scenes rendered on demand. What is not given is null.
    *
-   * @param name for reports; needed for test sets
+   * @param name for reports; null for what the set calls itself, its path
    * @param seen for reports: whether the domain is in the labelled sets
    * @param synth rendered scenes instead of files
+   * @param path this and all that follow: as the components of {@link
+   *     dev.fathom.training.data.DataSpec}; a relative path is relative to the working folder
    */
   public record Source(
       @Nullable String name,

@@ -7,7 +7,7 @@ import java.util.Locale;
 public enum Crop {
   /** All of it. */
   NONE,
-  /** NYUv2, 480 x 640: rows 45 to 471, columns 41 to 601 (Eigen et al., 2014). */
+  /** NYUv2, 480 x 640: rows 45 to 470, columns 41 to 600, counted from 0 (Eigen et al., 2014). */
   NYU_EIGEN,
   /** KITTI: shares of the rows and columns (Garg et al., 2016). */
   KITTI_GARG;

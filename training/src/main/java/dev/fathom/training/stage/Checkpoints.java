@@ -123,6 +123,7 @@ final class Checkpoints {
    * Reads the last checkpoint that is whole.
    *
    * @return where it stands; empty if there is none
+   * @throws CheckpointException if there are some and none can be read
    */
   <N> Optional<TrainingState> restore(
       Learner<N> learner, AdamW optimiser, @Nullable MovingAverage average) throws IOException {

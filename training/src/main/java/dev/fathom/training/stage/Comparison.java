@@ -57,9 +57,10 @@ public final class Comparison {
   }
 
   /**
-   * Evaluates networks.
+   * Evaluates networks, in the relative protocol up to {@code evaluation.cap}, without a crop.
    *
    * @param networks weights by name
+   * @throws dev.fathom.training.UserException if a test set cannot be opened or has no depth
    */
   public static Comparison of(
       RunConfig config,

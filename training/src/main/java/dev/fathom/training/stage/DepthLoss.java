@@ -5,7 +5,11 @@ import dev.fathom.nn.tensor.CachingMemory;
 import dev.fathom.nn.tensor.Tensor;
 import dev.fathom.training.config.RunConfig;
 
-/** The loss of predicted against labelled disparity, as the configuration wants it. */
+/**
+ * The loss of predicted against labelled disparity, as the configuration wants it: scale-shift
+ * invariant, trimmed, with gradient matching beside it. Not that of pictures mixed by CutMix, which
+ * has neither trimming nor gradient matching.
+ */
 final class DepthLoss {
 
   /** A value, and the gradient times the factor; the gradient is the caller's to release. */

@@ -22,7 +22,11 @@ public final class ModelSetup {
 
   private ModelSetup() {}
 
-  /** The network of a configuration. */
+  /**
+   * The network of a configuration.
+   *
+   * @throws UserException if there is no such network
+   */
   public static ModelConfig network(RunConfig config) {
     RunConfig.Model model = config.model();
     Release release = Release.of(model.release());

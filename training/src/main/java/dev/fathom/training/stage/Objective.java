@@ -11,7 +11,8 @@ interface Objective extends AutoCloseable {
   /**
    * The loss of one step's batch; its gradients are added to the parameters'.
    *
-   * @param step from 0; the batch is a function of it and of the seed alone
+   * @param step from 0, one after the other from the step that the objective was made for; the
+   *     batch is a function of it, the configuration and the data alone
    * @return the loss under {@link #LOSS}, and its parts
    */
   SequencedMap<String, Double> differentiate(long step);

@@ -15,6 +15,8 @@ public final class SelfTraining {
    * Runs or goes on with a run: teacher, pseudo-labels, student, comparison, report.
    *
    * @return the comparison of teacher and student
+   * @throws dev.fathom.training.UserException if the folder is another run's or in use, or as the
+   *     stages do
    */
   public static Comparison run(RunConfig config, Path folder, StageListener listener)
       throws IOException {

@@ -56,7 +56,11 @@ public final class Stages implements AutoCloseable {
   private final Backend backend;
   private final CpuBackend cpu;
 
-  /** The stages of a run in a folder. */
+  /**
+   * The stages of a run in a folder.
+   *
+   * @throws UserException if the configuration describes no network
+   */
   public Stages(RunConfig config, RunFolder run, Sources sources, StageListener listener) {
     this.sources = sources;
     this.config = config;
@@ -79,6 +83,8 @@ public final class Stages implements AutoCloseable {
    * configured checkpoint, or one pretrained here.
    *
    * @return its file
+   * @throws UserException if the checkpoint is not there, or none is given and there is nothing to
+   *     pretrain on
    */
   public Path encoder() throws IOException {
     String given = config.model().encoder();
@@ -138,7 +144,9 @@ public final class Stages implements AutoCloseable {
   /**
    * Trains the teacher on labelled pictures.
    *
-   * @return its weights
+   * @return its weights: those of the last step, or their moving average
+   * @throws UserException if the data sets cannot be opened, too many samples are bad, or too many
+   *     steps in a row had no finite loss
    */
   public Path teacher() throws IOException {
     Path result = run.weights(TEACHER);
@@ -187,6 +195,7 @@ public final class Stages implements AutoCloseable {
    *
    * @param teacher its weights
    * @return the folder of the disparities
+   * @throws UserException if the data sets cannot be opened or too many samples are bad
    */
   public Path pseudoLabels(Path teacher) throws IOException {
     Path folder = run.stage(LABELS);
@@ -202,7 +211,8 @@ public final class Stages implements AutoCloseable {
    * Trains the student on labelled pictures and on unlabelled ones with the teacher's disparities.
    *
    * @param labels the folder of the disparities; null to train on labelled pictures alone
-   * @return its weights
+   * @return its weights: those of the last step, or their moving average
+   * @throws UserException as {@link #teacher}, or if the disparities are of other pictures
    */
   public Path student(@Nullable Path labels) throws IOException {
     Path result = run.weights(STUDENT);

@@ -23,6 +23,10 @@ import org.jspecify.annotations.Nullable;
  * pictures, the loss on distorted unlabelled pictures against the teacher's maps of the clean ones,
  * and the alignment of the student's features on them to a frozen encoder's. Parts that the
  * configuration turns off are left out of the mean.
+ *
+ * <p>Distorted unlabelled pictures have the CutMix pair of losses, with empty boxes where nothing
+ * is pasted; {@code loss.trim} and {@code loss.gradient-matching} act on them only if distortion is
+ * off.
  */
 final class StudentObjective implements Objective {
 

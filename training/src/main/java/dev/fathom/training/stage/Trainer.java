@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The loop of every stage that trains: loss, gradients, step; checkpoints, log, progress. A run
- * that was stopped goes on from its last checkpoint, and ends as one that was not.
+ * that was stopped goes on from its last checkpoint, and ends as one that was not; only the count
+ * of bad steps in a row begins again.
  *
  * @param <N> the network's class
  */
