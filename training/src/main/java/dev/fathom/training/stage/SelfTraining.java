@@ -18,6 +18,7 @@ public final class SelfTraining {
    */
   public static Comparison run(RunConfig config, Path folder, StageListener listener)
       throws IOException {
+    Sources.check(config);
     SequencedMap<String, Path> networks = new LinkedHashMap<>();
     try (RunFolder run = RunFolder.open(folder, config)) {
       try (Stages stages = new Stages(config, run, listener)) {

@@ -44,6 +44,30 @@ public final class Sources {
     return sets.size() == 1 ? sets.getFirst() : new ConcatDataSet(sets);
   }
 
+  /**
+   * Opens every set of a configuration and closes it again, so that a name that is wrong is known
+   * before hours of training.
+   *
+   * @throws UserException if one cannot be opened
+   */
+  public static void check(RunConfig config) {
+    Map<String, List<RunConfig.Source>> all = new LinkedHashMap<>();
+    if (config.model().encoder() == null) {
+      all.put("pretrain.sources", config.pretrain().sources());
+    }
+    all.put("data.labelled", config.data().labelled());
+    if (config.student().unlabelled()) {
+      all.put("data.unlabelled", config.data().unlabelled());
+    }
+    all.put("data.validation", config.data().validation());
+    all.put("data.test", config.data().test());
+    all.forEach((key, sources) -> {
+      for (int i = 0; i < sources.size(); i++) {
+        open(key + "[" + i + "]", sources.get(i)).close();
+      }
+    });
+  }
+
   /** Opens one source. */
   public static DataSet open(String key, RunConfig.Source source) {
     if (source.synth() != null) {
@@ -75,7 +99,11 @@ public final class Sources {
     }
   }
 
-  private static DataSet synth(String key, RunConfig.Synth synth) {
+  /** Rendered scenes. */
+  public static DataSet synth(String key, RunConfig.Synth synth) {
+    if (synth.domains() == null || synth.domains().isEmpty()) {
+      throw new UserException(key + ".synth", "needs domains: a list of names");
+    }
     try {
       List<Domain> domains = synth.domains().stream().map(Domain::named).toList();
       return new SynthDataSet(
@@ -91,7 +119,7 @@ public final class Sources {
    * @throws UserException if not, naming the key
    */
   @SuppressWarnings("EmptyCatch")
-  static void requireTruth(String key, DataSet set) {
+  public static void requireTruth(String key, DataSet set) {
     for (int i = 0; i < Math.min(set.size(), 16); i++) {
       try {
         Sample sample = set.read(i);
