@@ -82,10 +82,7 @@ final class DataOptions {
           "Instead of --data: a test set of a run's configuration, with its input size and cap.")
   private @Nullable Path config;
 
-  @Option(
-      names = "--test",
-      paramLabel = "NAME",
-      description = "Which one. Default: the only one.")
+  @Option(names = "--test", paramLabel = "NAME", description = "Which one. Default: the only one.")
   private @Nullable String test;
 
   @Option(

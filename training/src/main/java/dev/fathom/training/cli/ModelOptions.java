@@ -85,7 +85,9 @@ final class ModelOptions {
   DepthModelOptions options(Chosen chosen) {
     String option = "--input-size";
     try {
-      DepthModelOptions options = DepthModelOptions.defaults().withInputSize(inputSize != null ? inputSize : usualInputSize);
+      DepthModelOptions options =
+          DepthModelOptions.defaults()
+              .withInputSize(inputSize != null ? inputSize : usualInputSize);
       option = "--threads";
       if (threads != null) {
         options = options.withThreads(threads);

@@ -82,8 +82,7 @@ public record RunConfig(
    * @param first index of the first scene: other indices are other scenes
    * @param seed of the scenes; the run's seed does not change them
    */
-  public record Synth(
-      @Nullable List<String> domains, int count, int first, long seed, int side) {}
+  public record Synth(@Nullable List<String> domains, int count, int first, long seed, int side) {}
 
   /** Reading of samples. */
   public record Loader(int workers, int memoryMb, double badShare) {}

@@ -55,7 +55,9 @@ public final class DataSets {
       if (hasShards(path)) {
         return TarShardDataSet.open(spec, everyPicture);
       }
-      return spec.hasPatterns() ? PairDataSet.ofPatterns(spec, everyPicture) : FolderDataSet.open(path);
+      return spec.hasPatterns()
+          ? PairDataSet.ofPatterns(spec, everyPicture)
+          : FolderDataSet.open(path);
     }
     if (lower.endsWith(".csv") || lower.endsWith(".tsv")) {
       return PairDataSet.ofList(spec);
