@@ -63,7 +63,7 @@ class ResumeTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {3, 4, 7})
+  @ValueSource(ints = {3, 7})
   void stoppedAgainAndAgain(int steps) throws IOException {
     RunConfig config = MiniRun.config(folder);
     Path run = folder.resolve("run");
