@@ -3,8 +3,8 @@ package dev.fathom.training.cli;
 import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.DepthModel;
 import dev.fathom.training.UserException;
+import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.data.DataSet;
-import dev.fathom.training.data.GroundTruth;
 import dev.fathom.training.data.Sample;
 import dev.fathom.training.evaluation.Bootstrap;
 import dev.fathom.training.evaluation.Crop;
@@ -46,43 +46,7 @@ final class EvaluateCommand extends Command {
 
   @Mixin private ModelOptions model = new ModelOptions();
 
-  @Option(
-      names = "--data",
-      required = true,
-      paramLabel = "DIR",
-      description = "Folder with pictures and their depth maps.")
-  private Path data = Path.of("");
-
-  @Option(
-      names = "--picture",
-      paramLabel = "PATTERN",
-      defaultValue = "{id}.png",
-      description = "Where a picture is below the folder. Default: {id}.png.")
-  private String picture = "";
-
-  @Option(
-      names = "--depth",
-      paramLabel = "PATTERN",
-      defaultValue = "{id}.depth.png",
-      description =
-          "Where its depth map is (PNG of 8 or 16 bits, PFM, NPY, EXR). Default: {id}.depth.png.")
-  private String depth = "";
-
-  @Option(
-      names = "--kind",
-      paramLabel = "KIND",
-      defaultValue = "depth",
-      description = "What the maps' numbers are: depth or disparity. Default: depth.")
-  private GroundTruth.Kind kind = GroundTruth.Kind.DEPTH;
-
-  @Option(
-      names = "--depth-scale",
-      paramLabel = "S",
-      defaultValue = "1",
-      description =
-          "What they are multiplied by to give metres: 0.001 for millimetres, 0.00390625 for"
-              + " KITTI. Default: 1.")
-  private double depthScale = 1;
+  @Mixin private DataOptions data = new DataOptions();
 
   @Option(
       names = "--protocol",
@@ -139,12 +103,16 @@ final class EvaluateCommand extends Command {
 
   @Override
   protected int run(Console console) throws Exception {
-    EvaluationSettings settings = settings();
+    RunConfig config = data.config();
+    if (config != null) {
+      model.usualInputSize(config.input().side());
+    }
+    EvaluationSettings settings = settings(config);
     ModelOptions.Chosen chosen = model.chosen();
     int inputSize = model.options(chosen).inputSize();
     Evaluation evaluation;
     Map<String, Object> json = new LinkedHashMap<>();
-    try (DataSet samples = FolderPairs.open(data, picture, depth, kind, depthScale);
+    try (DataSet samples = data.open();
         DepthModel network = model.load(chosen, console)) {
       json.put("fathom", new Fathom.Version().getVersion()[0]);
       json.put("weights", String.valueOf(chosen.file().getFileName()));
@@ -163,13 +131,14 @@ final class EvaluateCommand extends Command {
     return conclude(evaluation, console);
   }
 
-  private EvaluationSettings settings() {
+  private EvaluationSettings settings(@Nullable RunConfig config) {
     String option = "--crop";
     try {
       Crop chosen = Crop.named(crop);
       option = "--cap";
+      double usualCap = config != null ? config.evaluation().cap() : chosen.usualCap();
       EvaluationSettings settings =
-          EvaluationSettings.of(protocol, cap != null ? cap : chosen.usualCap())
+          EvaluationSettings.of(protocol, cap != null ? cap : usualCap)
               .withCrop(chosen)
               .withKittiBenchmarkCrop(kittiBenchmarkCrop)
               .withFlip(flip);
@@ -187,7 +156,7 @@ final class EvaluateCommand extends Command {
       throw new UserException(
           "--protocol", "metric needs a network that predicts metres; this one predicts disparity");
     }
-    if (protocol == Protocol.METRIC && kind != GroundTruth.Kind.DEPTH) {
+    if (protocol == Protocol.METRIC && data.disparity()) {
       throw new UserException("--protocol", "metric needs maps of depth, not of disparity");
     }
     try (Progress progress =

@@ -46,9 +46,10 @@ final class ModelOptions {
   @Option(
       names = "--input-size",
       paramLabel = "PIXELS",
-      defaultValue = "518",
       description = "What a picture's shorter side is resized to. Default: 518.")
-  private int inputSize;
+  private @Nullable Integer inputSize;
+
+  private int usualInputSize = 518;
 
   @Option(
       names = {"-t", "--threads"},
@@ -75,11 +76,18 @@ final class ModelOptions {
     return new Chosen(resolved.file(), resolved.checkpoint());
   }
 
+  /** Sets what a picture's shorter side is resized to if the option does not say. */
+  void usualInputSize(int pixels) {
+    usualInputSize = pixels;
+  }
+
   /** Options for loading it, checked. */
   DepthModelOptions options(Chosen chosen) {
     String option = "--input-size";
     try {
-      DepthModelOptions options = DepthModelOptions.defaults().withInputSize(inputSize);
+      DepthModelOptions options =
+          DepthModelOptions.defaults()
+              .withInputSize(inputSize != null ? inputSize : usualInputSize);
       option = "--threads";
       if (threads != null) {
         options = options.withThreads(threads);

@@ -7,12 +7,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.List;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.TokenStreamLocation;
-import tools.jackson.databind.DatabindException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.MapperFeature;
@@ -20,6 +19,7 @@ import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.cfg.CoercionAction;
 import tools.jackson.databind.cfg.CoercionInputShape;
 import tools.jackson.databind.exc.UnrecognizedPropertyException;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.type.LogicalType;
 import tools.jackson.dataformat.yaml.YAMLMapper;
@@ -139,13 +139,16 @@ public final class ConfigReader {
     }
   }
 
+  /** The keys whose value may be null. */
+  private static final String NULLABLE = "model.encoder";
+
   private static void merge(ObjectNode target, ObjectNode changes, String path, String source) {
     for (var change : changes.properties()) {
       String key = path.isEmpty() ? change.getKey() : path + "." + change.getKey();
       JsonNode old = target.get(change.getKey());
       if (old == null) {
         throw new UserException(
-            source, "unknown key '" + key + "'" + near(target, change.getKey()));
+            source, "unknown key '" + key + "'" + near(target.propertyNames(), change.getKey()));
       }
       if (old instanceof ObjectNode oldObject) {
         if (!(change.getValue() instanceof ObjectNode newObject)) {
@@ -153,7 +156,19 @@ public final class ConfigReader {
         }
         merge(oldObject, newObject, key, source);
       } else {
+        requireValue(change.getValue(), key, source);
         target.set(change.getKey(), change.getValue());
+      }
+    }
+  }
+
+  private static void requireValue(JsonNode value, String key, String source) {
+    if (value.isNull() && !key.equals(NULLABLE)) {
+      throw new UserException(source, "'" + key + "' has no value");
+    }
+    if (value instanceof ArrayNode items) {
+      for (int i = 0; i < items.size(); i++) {
+        requireValue(items.get(i), key + "[" + i + "]", source);
       }
     }
   }
@@ -179,13 +194,18 @@ public final class ConfigReader {
     try {
       return YAML.treeToValue(tree, RunConfig.class);
     } catch (UnrecognizedPropertyException e) {
-      throw new UserException(source, "unknown key '" + path(e) + "'", e);
-    } catch (DatabindException e) {
+      List<String> known =
+          e.getKnownPropertyIds() == null
+              ? List.of()
+              : e.getKnownPropertyIds().stream().map(String::valueOf).toList();
+      throw new UserException(
+          source, "unknown key '" + path(e) + "'" + near(known, e.getPropertyName()), e);
+    } catch (JacksonException e) {
       throw new UserException(source, "'" + path(e) + "': " + reason(e), e);
     }
   }
 
-  private static String path(DatabindException e) {
+  private static String path(JacksonException e) {
     StringBuilder path = new StringBuilder();
     for (JacksonException.Reference reference : e.getPath()) {
       if (reference.getPropertyName() == null) {
@@ -210,11 +230,10 @@ public final class ConfigReader {
   }
 
   /** A hint where a known key is spelt almost so. */
-  private static String near(ObjectNode node, String key) {
-    List<String> close =
-        node.propertyNames().stream().filter(name -> distance(name, key) <= 2).toList();
+  private static String near(Collection<String> known, String key) {
+    List<String> close = known.stream().filter(name -> distance(name, key) <= 2).toList();
     return close.isEmpty()
-        ? "; known here: " + node.propertyNames().stream().collect(Collectors.joining(", "))
+        ? "; known here: " + String.join(", ", known)
         : "; did you mean " + String.join(" or ", close) + "?";
   }
 
@@ -258,12 +277,12 @@ public final class ConfigReader {
     ranges.require("optimiser.beta1", optimiser.beta1() >= 0 && optimiser.beta1() < 1, "[0,1)");
     ranges.require("optimiser.beta2", optimiser.beta2() >= 0 && optimiser.beta2() < 1, "[0,1)");
     ranges.require("optimiser.eps", optimiser.eps() > 0, "must be positive");
-    ranges.notNegative("optimiser.weight-decay", optimiser.weightDecay());
+    ranges.rate("optimiser.weight-decay", optimiser.weightDecay());
     ranges.notNegative("optimiser.clip-norm", optimiser.clipNorm());
     RunConfig.Pretrain pretrain = config.pretrain();
     ranges.atLeast("pretrain.steps", pretrain.steps(), 1);
     ranges.atLeast("pretrain.batch", pretrain.batch(), 1);
-    ranges.notNegative("pretrain.rate", pretrain.rate());
+    ranges.rate("pretrain.rate", pretrain.rate());
     ranges.atLeast("pretrain.warmup-steps", pretrain.warmupSteps(), 0);
     ranges.schedule("pretrain.schedule", pretrain.schedule());
     ranges.require(
@@ -273,19 +292,18 @@ public final class ConfigReader {
     RunConfig.Teacher teacher = config.teacher();
     ranges.stage("teacher", teacher.epochs(), teacher.steps());
     ranges.atLeast("teacher.batch", teacher.batch(), 1);
-    ranges.notNegative("teacher.encoder-rate", teacher.encoderRate());
-    ranges.notNegative("teacher.head-rate", teacher.headRate());
+    ranges.rate("teacher.encoder-rate", teacher.encoderRate());
+    ranges.rate("teacher.head-rate", teacher.headRate());
     ranges.schedule("teacher.schedule", teacher.schedule());
     ranges.atLeast("teacher.warmup-steps", teacher.warmupSteps(), 0);
     ranges.share("teacher.flip", teacher.flip());
-    ranges.atLeast("pseudo-label.batch", config.pseudoLabel().batch(), 1);
     ranges.atLeast("pseudo-label.per-shard", config.pseudoLabel().perShard(), 1);
     RunConfig.Student student = config.student();
     ranges.stage("student", student.epochs(), student.steps());
     ranges.atLeast("student.labelled-batch", student.labelledBatch(), 1);
     ranges.atLeast("student.unlabelled-per-labelled", student.unlabelledPerLabelled(), 1);
-    ranges.notNegative("student.encoder-rate", student.encoderRate());
-    ranges.notNegative("student.head-rate", student.headRate());
+    ranges.rate("student.encoder-rate", student.encoderRate());
+    ranges.rate("student.head-rate", student.headRate());
     ranges.schedule("student.schedule", student.schedule());
     ranges.atLeast("student.warmup-steps", student.warmupSteps(), 0);
     ranges.share("student.flip", student.flip());

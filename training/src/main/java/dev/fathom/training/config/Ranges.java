@@ -26,6 +26,11 @@ final class Ranges {
     require(key, value >= 0 && value < Double.POSITIVE_INFINITY, value + " is not 0 or more");
   }
 
+  /** Rates and decays beyond any use would carry the weights beyond what a float holds. */
+  void rate(String key, double value) {
+    require(key, value >= 0 && value <= 1000, value + " is outside 0 to 1000");
+  }
+
   void share(String key, double value) {
     require(key, value >= 0 && value <= 1, value + " is outside 0 to 1");
   }

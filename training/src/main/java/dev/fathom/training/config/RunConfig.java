@@ -70,7 +70,8 @@ public record RunConfig(
       @Nullable String picture,
       @Nullable String depth,
       @Nullable String kind,
-      @Nullable Double scale,
+      @Nullable Object scale,
+      @Nullable Object invalid,
       @Nullable String mask,
       @Nullable String sky,
       @Nullable String classes,
@@ -84,7 +85,7 @@ public record RunConfig(
    * @param first index of the first scene: other indices are other scenes
    * @param seed of the scenes; the run's seed does not change them
    */
-  public record Synth(List<String> domains, int count, int first, long seed, int side) {}
+  public record Synth(@Nullable List<String> domains, int count, int first, long seed, int side) {}
 
   /** Reading of samples. */
   public record Loader(int workers, int memoryMb, double badShare) {}
@@ -117,7 +118,7 @@ public record RunConfig(
       boolean recompute) {}
 
   /** The second stage. */
-  public record PseudoLabel(int batch, int perShard) {}
+  public record PseudoLabel(int perShard) {}
 
   /** The third stage. */
   public record Student(

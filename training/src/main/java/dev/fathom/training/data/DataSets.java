@@ -25,6 +25,20 @@ public final class DataSets {
    *     it; one line that names it
    */
   public static DataSet open(DataSpec spec) {
+    return open(spec, false);
+  }
+
+  /**
+   * As {@link #open(DataSpec)}, but a picture whose depth map is missing is not left out: it is in
+   * the set, and reading it fails.
+   *
+   * @throws UserException as there
+   */
+  public static DataSet openEveryPicture(DataSpec spec) {
+    return open(spec, true);
+  }
+
+  private static DataSet open(DataSpec spec, boolean everyPicture) {
     String lower = spec.path().toLowerCase(Locale.ROOT);
     Path path = existing(spec.path());
     if (path == null) {
@@ -33,21 +47,23 @@ public final class DataSets {
           throw new UserException(
               spec.path(), "a pattern as a path is for shards and ends in .tar; name the folder");
         }
-        return TarShardDataSet.open(spec);
+        return TarShardDataSet.open(spec, everyPicture);
       }
       throw new UserException(spec.path(), "no such file or folder");
     }
     if (Files.isDirectory(path)) {
       if (hasShards(path)) {
-        return TarShardDataSet.open(spec);
+        return TarShardDataSet.open(spec, everyPicture);
       }
-      return spec.hasPatterns() ? PairDataSet.ofPatterns(spec) : FolderDataSet.open(path);
+      return spec.hasPatterns()
+          ? PairDataSet.ofPatterns(spec, everyPicture)
+          : FolderDataSet.open(path);
     }
     if (lower.endsWith(".csv") || lower.endsWith(".tsv")) {
       return PairDataSet.ofList(spec);
     }
     if (lower.endsWith(".tar")) {
-      return TarShardDataSet.open(spec);
+      return TarShardDataSet.open(spec, everyPicture);
     }
     throw new UserException(
         spec.path(), "not a data set: a folder, a list (.csv, .tsv) or a shard (.tar)");

@@ -36,12 +36,16 @@ public final class PairDataSet extends FileDataSet {
    *     files are the same for one sample
    */
   public static PairDataSet ofPatterns(DataSpec spec) {
+    return ofPatterns(spec, false);
+  }
+
+  static PairDataSet ofPatterns(DataSpec spec, boolean everyPicture) {
     Path folder = Path.of(spec.path());
     SampleTable table = new SampleTable(spec, spec.path(), false);
     for (String file : FileTree.files(folder)) {
       table.add(Part.file(folder, file));
     }
-    List<SampleParts> samples = table.samples();
+    List<SampleParts> samples = table.samples(everyPicture);
     samples.sort(Comparator.comparing(SampleParts::id));
     return new PairDataSet(spec.path(), samples, spec);
   }

@@ -10,8 +10,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Pictures of a set together with disparities that a {@link ShardWriter} wrote for them: samples
  * whose truth is of kind {@link GroundTruth.Kind#DISPARITY}. They are matched by id and come in the
- * order of the pictures; pictures without a disparity are left out, see {@link #missing}. Closing
- * it closes the set of the pictures.
+ * order of the pictures; pictures without a disparity are left out, see {@link #missing}. A map
+ * covers the whole picture; its sides are those of the network's input, which need not be exactly
+ * in the picture's proportions. Closing it closes the set of the pictures.
  */
 public final class PseudoLabelSet implements DataSet {
 
@@ -104,7 +105,7 @@ public final class PseudoLabelSet implements DataSet {
   public Sample read(int index) throws BadSampleException {
     Sample sample = pictures.read(indices[index]);
     GroundTruth truth =
-        new SampleReader(DISPARITY).truth(maps[index], null, null, sample.picture());
+        SampleReader.ofNetworkMaps(DISPARITY).truth(maps[index], null, null, sample.picture());
     return new Sample(sample.id(), sample.picture(), truth, sample.classes());
   }
 

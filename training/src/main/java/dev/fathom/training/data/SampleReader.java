@@ -16,12 +16,28 @@ import org.jspecify.annotations.Nullable;
 final class SampleReader {
 
   private final DataSpec spec;
+  private final boolean exact;
 
+  /** A reader of users' files: a map must have the proportions of its picture. */
   SampleReader(DataSpec spec) {
+    this(spec, true);
+  }
+
+  private SampleReader(DataSpec spec, boolean exact) {
     this.spec = spec;
+    this.exact = exact;
+  }
+
+  /**
+   * A reader of maps that are known to cover the whole picture, though not quite in its
+   * proportions: a network's, whose sides are rounded to whole patches.
+   */
+  static SampleReader ofNetworkMaps(DataSpec spec) {
+    return new SampleReader(spec, false);
   }
 
   Sample read(SampleParts parts) throws BadSampleException {
+    require(spec.depth(), parts.depth(), "depth map", parts);
     if (parts.depth() != null) {
       require(spec.mask(), parts.mask(), "mask", parts);
       require(spec.sky(), parts.sky(), "sky mask", parts);
@@ -64,7 +80,9 @@ final class SampleReader {
     } catch (PictureException e) {
       throw bad(e);
     }
-    checkFit(part.path(), "depth", file, picture);
+    if (exact) {
+      checkFit(part.path(), "depth", file, picture);
+    }
     GroundTruth.Kind kind = convert(file, kind(part.path(), file));
     float[] values = file.values();
     if (mask != null) {

@@ -108,17 +108,21 @@ final class SampleTable {
   /**
    * The samples that have a picture, and a depth map if the set has them.
    *
+   * @param everyPicture whether those that lack their depth map are among them all the same
    * @throws UserException if there are none
    */
-  List<SampleParts> samples() {
+  List<SampleParts> samples(boolean everyPicture) {
     List<SampleParts> found = new ArrayList<>();
     boolean anyPicture = false;
+    boolean anyPair = false;
     for (Map.Entry<String, Map<Role, Part>> entry : samples.entrySet()) {
       Map<Role, Part> parts = entry.getValue();
       Part picture = parts.get(Role.PICTURE);
       Part depth = parts.get(Role.DEPTH);
       anyPicture |= picture != null;
-      if (picture != null && (spec.depth() == null || depth != null)) {
+      boolean pair = picture != null && (spec.depth() == null || depth != null);
+      anyPair |= pair;
+      if (picture != null && (pair || everyPicture)) {
         found.add(
             new SampleParts(
                 entry.getKey(),
@@ -129,7 +133,7 @@ final class SampleTable {
                 parts.get(Role.CLASSES)));
       }
     }
-    if (found.isEmpty()) {
+    if (!anyPair) {
       throw new UserException(source, nothing(anyPicture));
     }
     return found;

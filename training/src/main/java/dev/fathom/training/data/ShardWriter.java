@@ -2,11 +2,13 @@ package dev.fathom.training.data;
 
 import dev.fathom.training.UserException;
 import dev.fathom.training.picture.DepthWriter;
+import dev.fathom.training.picture.PictureException;
 import java.io.BufferedOutputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -127,10 +129,10 @@ public final class ShardWriter implements AutoCloseable {
    * @param picture the picture's file as it is; null to leave it out
    * @param extension of the picture's file, such as {@code jpg}
    * @param disparity [height, width], not negative, in any unit; 0 is infinitely far
-   * @param width of the disparity; width : height must be the picture's
+   * @param width of the disparity, which covers the whole picture
    * @throws IllegalArgumentException if a disparity is negative or not finite; nothing is written
-   * @throws IOException if the file system refuses; the shard is given up then, and every further
-   *     call fails
+   * @throws IOException if the file system refuses; it names the shard, which is given up then, and
+   *     every further call fails
    */
   public void append(
       String id,
@@ -167,8 +169,7 @@ public final class ShardWriter implements AutoCloseable {
         finish(open);
       }
     } catch (IOException e) {
-      close();
-      throw e;
+      throw givenUp(e);
     }
   }
 
@@ -246,9 +247,25 @@ public final class ShardWriter implements AutoCloseable {
     try {
       finish(open);
     } catch (IOException e) {
-      close();
-      throw e;
+      throw givenUp(e);
     }
+  }
+
+  /** Ends the writer after a failure, which then names its file: a stream's does not. */
+  private IOException givenUp(IOException failure) {
+    Path file = part();
+    try {
+      close();
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+    if (failure instanceof FileSystemException || failure instanceof PictureException) {
+      return failure;
+    }
+    FileSystemException named =
+        new FileSystemException(file.toString(), null, "cannot write: " + failure.getMessage());
+    named.initCause(failure);
+    return named;
   }
 
   /** Gives up the shard that is being written, if there is one, and ends the writer. */

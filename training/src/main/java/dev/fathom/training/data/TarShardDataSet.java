@@ -30,6 +30,10 @@ public final class TarShardDataSet extends FileDataSet {
    * @throws UserException if a shard is missing, damaged, cut off or compressed, or has no sample
    */
   public static TarShardDataSet open(DataSpec spec) {
+    return open(spec, false);
+  }
+
+  static TarShardDataSet open(DataSpec spec, boolean everyPicture) {
     List<Path> shards = Shards.find(spec.path());
     List<String> names = names(shards);
     List<SampleParts> samples = new ArrayList<>();
@@ -37,7 +41,7 @@ public final class TarShardDataSet extends FileDataSet {
       Path shard = shards.get(i);
       SampleTable table = new SampleTable(spec, shard.toString(), true);
       TarReader.members(shard).forEach(table::add);
-      for (SampleParts sample : table.samples()) {
+      for (SampleParts sample : table.samples(everyPicture)) {
         samples.add(sample.withId(names.get(i) + "/" + sample.id()));
       }
     }

@@ -17,6 +17,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -122,11 +123,16 @@ final class Checkpoints {
   /**
    * Reads the last checkpoint that is whole.
    *
+   * @param damaged is told of each later one that is not
    * @return where it stands; empty if there is none
    * @throws CheckpointException if there are some and none can be read
    */
   <N> Optional<TrainingState> restore(
-      Learner<N> learner, AdamW optimiser, @Nullable MovingAverage average) throws IOException {
+      Learner<N> learner,
+      AdamW optimiser,
+      @Nullable MovingAverage average,
+      Consumer<CheckpointException> damaged)
+      throws IOException {
     CheckpointException problem = null;
     for (long step : steps()) {
       try {
@@ -150,6 +156,7 @@ final class Checkpoints {
                 read.bestStep()));
       } catch (CheckpointException e) {
         // The one before may be whole.
+        damaged.accept(e);
         problem = e;
       }
     }

@@ -91,7 +91,9 @@ final class Learner<N> implements AutoCloseable {
       }
     }
     for (Parameter parameter : parameters.all()) {
-      source.readFloats(prefix + parameter.name(), parameters.slice(arena, parameter).data());
+      Tensor part = parameters.slice(arena, parameter);
+      // A slice's memory goes on to the end of its arena.
+      source.readFloats(prefix + parameter.name(), part.data().asSlice(0, 4 * part.size()));
     }
     parameters.changed();
   }

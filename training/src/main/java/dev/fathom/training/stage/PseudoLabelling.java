@@ -7,6 +7,7 @@ import dev.fathom.nn.DepthModel;
 import dev.fathom.nn.DepthModelOptions;
 import dev.fathom.nn.RgbImage;
 import dev.fathom.nn.checkpoint.AtomicFile;
+import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.data.DataSet;
 import dev.fathom.training.data.LoaderSettings;
@@ -46,7 +47,7 @@ final class PseudoLabelling {
     }
     try (ShardWriter shards = ShardWriter.open(folder, config.pseudoLabel().perShard());
         DepthModel model = DepthModel.load(teacher, options)) {
-      long start = start(pictures, shards);
+      long start = start(pictures, shards, folder);
       listener.begin("pseudo-labels", start, pictures.size(), "pictures");
       try (Prefetcher loader =
           Prefetcher.start(
@@ -73,7 +74,7 @@ final class PseudoLabelling {
   }
 
   /** The position behind the last picture in a finished shard. */
-  private static long start(DataSet pictures, ShardWriter shards) {
+  private static long start(DataSet pictures, ShardWriter shards, Path folder) {
     String last = shards.lastId();
     if (last == null) {
       return 0;
@@ -83,7 +84,13 @@ final class PseudoLabelling {
         return i + 1L;
       }
     }
-    return 0;
+    throw new UserException(
+        folder,
+        "the pseudo-labels there end with '"
+            + last
+            + "', which is not in "
+            + pictures.name()
+            + ": they are of another set");
   }
 
   private static void annotate(DepthModel model, ShardWriter shards, Sample sample)

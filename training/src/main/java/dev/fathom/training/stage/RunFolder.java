@@ -10,10 +10,12 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  * it.
  */
 public final class RunFolder implements AutoCloseable {
+
+  private static final List<String> STAGES =
+      List.of(Stages.ENCODER, Stages.TEACHER, Stages.LABELS, Stages.STUDENT);
 
   private final Path folder;
   private final FileChannel channel;
@@ -35,7 +40,8 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * Opens a folder for a run, or for going on with it.
+   * Opens a folder for a run, or for going on with it. A configuration that no stage has begun with
+   * is replaced.
    *
    * @throws UserException if it belongs to a run of another configuration, or one that is running
    */
@@ -55,7 +61,8 @@ public final class RunFolder implements AutoCloseable {
       }
       Path file = folder.resolve("config.yaml");
       String text = ConfigReader.write(config);
-      if (Files.exists(file)) {
+      removeRemains(folder);
+      if (Files.exists(file) && begun(folder)) {
         requireSame(file, Files.readString(file), text);
       } else {
         AtomicFile.write(
@@ -65,6 +72,26 @@ public final class RunFolder implements AutoCloseable {
     } catch (RuntimeException | IOException e) {
       channel.close();
       throw e;
+    }
+  }
+
+  /** Whether there is anything that the configuration in the folder has made. */
+  private static boolean begun(Path folder) {
+    return STAGES.stream().anyMatch(stage -> Files.exists(folder.resolve(stage)));
+  }
+
+  /** Removes the temporary files of runs that were killed. */
+  private static void removeRemains(Path folder) throws IOException {
+    List<Path> folders = new ArrayList<>(List.of(folder));
+    STAGES.forEach(stage -> folders.add(folder.resolve(stage)));
+    for (Path each : folders) {
+      if (Files.isDirectory(each)) {
+        try (DirectoryStream<Path> remains = Files.newDirectoryStream(each, ".fathom-*")) {
+          for (Path file : remains) {
+            Files.deleteIfExists(file);
+          }
+        }
+      }
     }
   }
 
@@ -117,9 +144,9 @@ public final class RunFolder implements AutoCloseable {
     return stage(stage).resolve("weights.safetensors");
   }
 
-  /** Where samples that cannot be read are listed. */
-  Path badSamples() {
-    return folder.resolve("bad-samples.tsv");
+  /** Where a stage lists the samples of its first data set that cannot be read. */
+  Path badSamples(String stage) {
+    return stage(stage).resolve("bad-samples.tsv");
   }
 
   @Override

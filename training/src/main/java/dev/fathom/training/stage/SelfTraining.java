@@ -26,6 +26,7 @@ public final class SelfTraining {
   /** As above, with data sets that several runs share. */
   static Comparison run(RunConfig config, Path folder, Sources sources, StageListener listener)
       throws IOException {
+    Sources.check(config);
     SequencedMap<String, Path> networks = new LinkedHashMap<>();
     try (RunFolder run = RunFolder.open(folder, config)) {
       try (Stages stages = new Stages(config, run, sources, listener)) {

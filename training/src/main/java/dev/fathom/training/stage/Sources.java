@@ -61,8 +61,46 @@ public final class Sources {
     return sets.size() == 1 ? sets.getFirst() : new ConcatDataSet(sets);
   }
 
-  /** Opens one source. */
+  /**
+   * Opens every set of a configuration and closes it again, so that a name that is wrong is known
+   * before hours of training.
+   *
+   * @throws UserException if one cannot be opened
+   */
+  public static void check(RunConfig config) {
+    Map<String, List<RunConfig.Source>> all = new LinkedHashMap<>();
+    if (config.model().encoder() == null) {
+      all.put("pretrain.sources", config.pretrain().sources());
+    }
+    all.put("data.labelled", config.data().labelled());
+    if (config.student().unlabelled()) {
+      all.put("data.unlabelled", config.data().unlabelled());
+    }
+    all.put("data.validation", config.data().validation());
+    all.put("data.test", config.data().test());
+    all.forEach((key, sources) -> {
+      for (int i = 0; i < sources.size(); i++) {
+        describe(key + "[" + i + "]", sources.get(i)).close();
+      }
+    });
+  }
+
+  /**
+   * Opens one source; scenes are rendered.
+   *
+   * @throws UserException if it cannot be opened
+   */
   public DataSet open(String key, RunConfig.Source source) {
+    RunConfig.Synth synth = source.synth();
+    return synth == null || source.path() != null ? describe(key, source) : rendered(key, synth);
+  }
+
+  /**
+   * Opens one source; scenes are rendered anew at each reading.
+   *
+   * @throws UserException if it cannot be opened
+   */
+  public static DataSet describe(String key, RunConfig.Source source) {
     if (source.synth() != null) {
       if (source.path() != null) {
         throw new UserException(key, "give either a path or synth, not both");
@@ -78,6 +116,7 @@ public final class Sources {
     put(entries, "classes", source.classes());
     put(entries, "kind", source.kind());
     put(entries, "scale", source.scale());
+    put(entries, "invalid", source.invalid());
     put(entries, "min", source.min());
     put(entries, "max", source.max());
     if (source.path() == null) {
@@ -92,25 +131,31 @@ public final class Sources {
     }
   }
 
-  private synchronized DataSet synth(String key, RunConfig.Synth synth) {
+  private synchronized DataSet rendered(String key, RunConfig.Synth synth) {
     RenderedScenes known = scenes.get(synth);
     if (known != null) {
       return known;
     }
+    RenderedScenes rendered = new RenderedScenes(synth(key, synth));
+    listener.begin("scenes", 0, rendered.size(), "scenes");
+    try {
+      rendered.render(threads, done -> listener.step(done, new LinkedHashMap<>()));
+    } finally {
+      listener.end();
+    }
+    scenes.put(synth, rendered);
+    return rendered;
+  }
+
+  /** Rendered scenes. */
+  public static SynthDataSet synth(String key, RunConfig.Synth synth) {
+    if (synth.domains() == null || synth.domains().isEmpty()) {
+      throw new UserException(key + ".synth", "needs domains: a list of names");
+    }
     try {
       List<Domain> domains = synth.domains().stream().map(Domain::named).toList();
-      RenderedScenes rendered =
-          new RenderedScenes(
-              new SynthDataSet(
-                  domains, synth.seed(), synth.first(), synth.count(), synth.side(), synth.side()));
-      listener.begin("scenes", 0, rendered.size(), "scenes");
-      try {
-        rendered.render(threads, done -> listener.step(done, new LinkedHashMap<>()));
-      } finally {
-        listener.end();
-      }
-      scenes.put(synth, rendered);
-      return rendered;
+      return new SynthDataSet(
+          domains, synth.seed(), synth.first(), synth.count(), synth.side(), synth.side());
     } catch (IllegalArgumentException e) {
       throw new UserException(key + ".synth", String.valueOf(e.getMessage()), e);
     }
@@ -122,7 +167,7 @@ public final class Sources {
    * @throws UserException if not, naming the key
    */
   @SuppressWarnings("EmptyCatch")
-  static void requireTruth(String key, DataSet set) {
+  public static void requireTruth(String key, DataSet set) {
     for (int i = 0; i < Math.min(set.size(), 16); i++) {
       try {
         Sample sample = set.read(i);

@@ -1,8 +1,10 @@
 package dev.fathom.training.stage;
 
+import dev.fathom.training.picture.PictureException;
 import dev.fathom.training.report.MetricsLog;
 import dev.fathom.training.report.TensorBoardWriter;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.Map;
 
@@ -39,14 +41,32 @@ final class StageLog implements RunLog {
 
   @Override
   public void write(long step, Map<String, Double> values) throws IOException {
-    lines.write(step, values);
-    events.scalars(step, values);
+    try {
+      lines.write(step, values);
+      events.scalars(step, values);
+    } catch (IOException e) {
+      throw named(e);
+    }
   }
 
   @Override
   public void close() throws IOException {
     try (lines) {
       events.close();
+    } catch (IOException e) {
+      throw named(e);
     }
+  }
+
+  /** A stream's failure, such as a full disk, does not say which file it is about. */
+  private IOException named(IOException failure) {
+    if (failure instanceof FileSystemException || failure instanceof PictureException) {
+      return failure;
+    }
+    FileSystemException named =
+        new FileSystemException(
+            lines.file().toString(), null, "cannot write: " + failure.getMessage());
+    named.initCause(failure);
+    return named;
   }
 }

@@ -130,7 +130,8 @@ public final class Stages implements AutoCloseable {
             step ->
                 new ClassifierObjective(
                     learner,
-                    new LoadedSamples(pictures, config, step * settings.batch(), run.badSamples()),
+                    new LoadedSamples(
+                        pictures, config, step * settings.batch(), run.badSamples(ENCODER)),
                     config,
                     model.patch()),
             OptionalDouble::empty,
@@ -177,7 +178,7 @@ public final class Stages implements AutoCloseable {
                 new SupervisedObjective(
                     learner,
                     new LoadedSamples(
-                        sets.training(), config, step * settings.batch(), run.badSamples()),
+                        sets.training(), config, step * settings.batch(), run.badSamples(TEACHER)),
                     config,
                     settings.batch(),
                     settings.flip(),
@@ -201,7 +202,8 @@ public final class Stages implements AutoCloseable {
     Path folder = run.stage(LABELS);
     if (!Files.exists(folder.resolve(PseudoLabelling.DONE))) {
       try (DataSet pictures = sources.open("data.unlabelled", config.data().unlabelled())) {
-        new PseudoLabelling(config, listener, run.badSamples()).run(pictures, teacher, folder);
+        new PseudoLabelling(config, listener, run.badSamples(LABELS))
+            .run(pictures, teacher, folder);
       }
     }
     return folder;
@@ -256,7 +258,7 @@ public final class Stages implements AutoCloseable {
                   new SupervisedObjective(
                       learner,
                       new LoadedSamples(
-                          sets.training(), config, step * labelledBatch, run.badSamples()),
+                          sets.training(), config, step * labelledBatch, run.badSamples(STUDENT)),
                       config,
                       labelledBatch,
                       settings.flip(),
@@ -265,7 +267,10 @@ public final class Stages implements AutoCloseable {
                   unlabelled == null
                       ? null
                       : new LoadedSamples(
-                          unlabelled, config, step * unlabelledBatch, run.badSamples());
+                          unlabelled,
+                          config,
+                          step * unlabelledBatch,
+                          run.stage(STUDENT).resolve("bad-samples-unlabelled.tsv"));
               return new StudentObjective(learner, labelled, stream, frozen, config);
             },
             new Validator(learner, sets.validation(), config),

@@ -91,7 +91,9 @@ final class StudentObjective implements Objective {
       for (int b = 0; b < batch; b++) {
         drawn.add(distortions.distortion(first + b));
       }
-      boxes.addAll(distortions.boxes(first, batch, side));
+      if (settings.distortion().cutmix() > 0) {
+        boxes.addAll(distortions.boxes(first, batch, side));
+      }
     }
     double total = 0;
     try (Batch clean =

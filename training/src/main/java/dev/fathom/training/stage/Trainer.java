@@ -90,7 +90,13 @@ final class Trainer<N> {
   TrainingState run(LongFunction<Objective> objective, Validation validation, LogOpener log)
       throws IOException {
     TrainingState state =
-        checkpoints.restore(learner, optimiser, average).orElse(TrainingState.START);
+        checkpoints
+            .restore(
+                learner,
+                optimiser,
+                average,
+                problem -> listener.warn(problem.getMessage() + "; the checkpoint before is tried"))
+            .orElse(TrainingState.START);
     if (state.step() > 0 && state.step() < plan.steps()) {
       listener.note(plan.name() + ": goes on from step " + state.step());
     }

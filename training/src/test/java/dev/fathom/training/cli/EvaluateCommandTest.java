@@ -95,7 +95,7 @@ class EvaluateCommandTest {
     Files.writeString(folder.resolve("1.png"), "no picture");
     Run run = evaluate("--format", "json");
     assertEquals(2, run.code());
-    assertTrue(run.err().contains("0.depth.png: "), run.err());
+    assertTrue(run.err().contains("0.png: no depth map of it matches '{id}.depth.png'"), run.err());
     assertTrue(run.err().contains("1.png: "), run.err());
     assertTrue(run.err().contains("1 evaluated, 2 left out"), run.err());
     JsonNode json = new JsonMapper().readTree(run.out());

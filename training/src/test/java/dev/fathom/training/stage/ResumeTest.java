@@ -1,0 +1,190 @@
+package dev.fathom.training.stage;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.fathom.training.config.RunConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A run that was stopped, however often and wherever, ends with the bytes of one that was not. */
+class ResumeTest {
+
+  @TempDir private static Path shared;
+  @TempDir private Path folder;
+  private static Path undisturbed;
+
+  /** What stops a run. */
+  private static final class Stop extends RuntimeException {
+    private static final long serialVersionUID = 1;
+  }
+
+  /** Stops a run after some steps of any task. */
+  private static final class Stopping extends MiniRun.Quiet {
+    final List<String> tasks = new ArrayList<>();
+    private int left;
+
+    Stopping(int steps) {
+      left = steps;
+    }
+
+    @Override
+    public void begin(String task, long first, long total, String unit) {
+      tasks.add(task + " from " + first);
+    }
+
+    @Override
+    public void step(long steps, SequencedMap<String, Double> losses) {
+      if (--left == 0) {
+        throw new Stop();
+      }
+    }
+  }
+
+  @BeforeAll
+  static void runUndisturbed() throws IOException {
+    undisturbed = shared.resolve("undisturbed");
+    var _ = SelfTraining.run(MiniRun.config(shared), undisturbed, new MiniRun.Quiet());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {3, 7})
+  void stoppedAgainAndAgain(int steps) throws IOException {
+    RunConfig config = MiniRun.config(folder);
+    Path run = folder.resolve("run");
+    int stops = 0;
+    boolean done = false;
+    while (!done) {
+      try {
+        var _ = SelfTraining.run(config, run, new Stopping(steps));
+        done = true;
+      } catch (Stop e) {
+        stops++;
+        assertTrue(stops < 40, "it makes no progress");
+        // The comparison has no checkpoints: it is done again as a whole.
+        steps = Files.exists(run.resolve("student/weights.safetensors")) ? 100 : steps;
+      }
+    }
+    assertTrue(stops >= 2, stops + " stops");
+    MiniRun.assertSame(undisturbed, run);
+  }
+
+  /** What is on the disk when a process is killed within the writing of a checkpoint. */
+  @ParameterizedTest
+  @ValueSource(strings = {"encoder", "teacher", "student"})
+  void killedBetweenTheFilesOfACheckpoint(String stage) throws IOException {
+    Path run = folder.resolve("run");
+    copy(undisturbed, run);
+    List<String> stages = List.of("encoder", "teacher", "pseudo-labels", "student");
+    for (String later : stages.subList(stages.indexOf(stage) + 1, stages.size())) {
+      delete(run.resolve(later));
+    }
+    Path checkpoints = run.resolve(stage).resolve("checkpoints");
+    Files.delete(run.resolve(stage).resolve("weights.safetensors"));
+    Files.delete(run.resolve("metrics.json"));
+    Files.delete(checkpoints.resolve("step-00000004.json"));
+    Files.delete(checkpoints.resolve("step-00000004.optimiser.safetensors"));
+    Path temporary = Files.writeString(checkpoints.resolve(".fathom-0123456789abcdef.tmp"), "half");
+    Path other = Files.writeString(run.resolve(stage).resolve(".fathom-0f.tmp"), "half");
+    Files.writeString(
+        run.resolve(stage).resolve("metrics.jsonl"), "{\"step\":4,\"lo", StandardOpenOption.APPEND);
+    Stopping listener = new Stopping(-1);
+    var _ = SelfTraining.run(MiniRun.config(folder), run, listener);
+    assertEquals(stage + " from 2", listener.tasks.getFirst());
+    assertFalse(Files.exists(temporary));
+    assertFalse(Files.exists(other));
+    MiniRun.assertSame(undisturbed, run);
+  }
+
+  @Test
+  void killedWithinAShard() throws IOException {
+    Path run = folder.resolve("run");
+    copy(undisturbed, run);
+    delete(run.resolve("student"));
+    Path labels = run.resolve("pseudo-labels");
+    Files.delete(labels.resolve("complete"));
+    // The last shard has its name, but is not listed yet; the one behind it was begun.
+    List<String> index = Files.readAllLines(labels.resolve("index.tsv"));
+    Files.writeString(
+        labels.resolve("index.tsv"), String.join("\n", index.subList(0, index.size() - 1)) + "\n");
+    Files.writeString(labels.resolve("shard-000002.tar.part"), "half");
+    Stopping listener = new Stopping(-1);
+    var _ = SelfTraining.run(MiniRun.config(folder), run, listener);
+    assertEquals("pseudo-labels from 4", listener.tasks.getFirst());
+    MiniRun.assertSame(undisturbed, run);
+  }
+
+  @Test
+  void damagedCheckpointFallsBackToTheOneBefore() throws IOException {
+    Path run = folder.resolve("run");
+    copy(undisturbed, run);
+    Files.delete(run.resolve("student/weights.safetensors"));
+    Path last = run.resolve("student/checkpoints/step-00000004.optimiser.safetensors");
+    byte[] whole = Files.readAllBytes(last);
+    Files.write(last, Arrays.copyOf(whole, whole.length / 2));
+    Stopping listener = new Stopping(-1);
+    var _ = SelfTraining.run(MiniRun.config(folder), run, listener);
+    assertEquals("student from 2", listener.tasks.getFirst());
+    assertEquals(1, listener.warnings.size(), listener.warnings.toString());
+    assertTrue(
+        listener.warnings.getFirst().contains(last.toString()), listener.warnings.toString());
+    MiniRun.assertSame(undisturbed, run);
+  }
+
+  @Test
+  void keepsAsManyCheckpointsAsItShould() throws IOException {
+    for (String stage : List.of("encoder", "teacher", "student")) {
+      try (Stream<Path> files = Files.list(undisturbed.resolve(stage).resolve("checkpoints"))) {
+        List<String> steps =
+            files
+                .map(file -> String.valueOf(file.getFileName()))
+                .filter(name -> name.endsWith(".json"))
+                .sorted()
+                .toList();
+        assertEquals(List.of("step-00000002.json", "step-00000004.json"), steps);
+      }
+    }
+    Path run = folder.resolve("run");
+    RunConfig one = MiniRun.config(folder, "checkpoint.keep=1", "checkpoint.every=1");
+    assertThrows(Stop.class, () -> SelfTraining.run(one, run, new Stopping(3)));
+    try (Stream<Path> files = Files.list(run.resolve("encoder/checkpoints"))) {
+      assertEquals(
+          List.of(
+              "step-00000002.json",
+              "step-00000002.optimiser.safetensors",
+              "step-00000002.safetensors"),
+          files.map(file -> String.valueOf(file.getFileName())).sorted().toList());
+    }
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, to.resolve(from.relativize(file).toString()));
+      }
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+}
