@@ -61,12 +61,7 @@ class TrainingInputTest {
   /** Runs a command with the encoder that is there, one step each, and further arguments. */
   private Run run(String command, String... arguments) {
     List<String> all =
-        new ArrayList<>(
-            List.of(
-                command,
-                "-q",
-                "-c",
-                MiniRun.file(folder).toString()));
+        new ArrayList<>(List.of(command, "-q", "-c", MiniRun.file(folder).toString()));
     if (!List.of(arguments).contains("-o")) {
       all.addAll(List.of("-o", folder.resolve("run").toString()));
     }
@@ -207,10 +202,12 @@ class TrainingInputTest {
   @Test
   void folderOfAnotherConfiguration() {
     // Nothing was made with the wrong one: the folder can still be used.
-    assertOneLine(run("train", "--set", "data.labelled=[{path: /none/pictures}]"), "/none/pictures");
+    assertOneLine(
+        run("train", "--set", "data.labelled=[{path: /none/pictures}]"), "/none/pictures");
     assertEquals(0, run("train").code());
     assertOneLine(
-        run("train", "--set", "teacher.batch=1"), "config.yaml: the run in this folder had another");
+        run("train", "--set", "teacher.batch=1"),
+        "config.yaml: the run in this folder had another");
     Run again = run("train");
     assertEquals(0, again.code(), again.err());
   }
@@ -226,8 +223,7 @@ class TrainingInputTest {
     }
     ImageIO.write(picture, "png", to.resolve(id + ".png").toFile());
     if (depthWidth > 0) {
-      BufferedImage depth =
-          new BufferedImage(depthWidth, height, BufferedImage.TYPE_USHORT_GRAY);
+      BufferedImage depth = new BufferedImage(depthWidth, height, BufferedImage.TYPE_USHORT_GRAY);
       BufferedImage mask = new BufferedImage(depthWidth, height, BufferedImage.TYPE_BYTE_GRAY);
       for (int y = 0; y < height; y++) {
         for (int x = 0; x < depthWidth; x++) {

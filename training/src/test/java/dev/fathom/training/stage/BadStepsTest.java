@@ -85,7 +85,10 @@ class BadStepsTest {
       steps = files.filter(file -> file.toString().endsWith(".safetensors")).sorted().toList();
     }
     Path last =
-        steps.stream().filter(f -> f.toString().matches(".*step-\\d+.safetensors")).toList().getLast();
+        steps.stream()
+            .filter(f -> f.toString().matches(".*step-\\d+.safetensors"))
+            .toList()
+            .getLast();
     String message = thrown.getMessage();
     assertTrue(message.startsWith("teacher: the loss was not finite"), message);
     assertTrue(message.contains("in 3 steps in a row"), message);
@@ -105,7 +108,8 @@ class BadStepsTest {
     UserException thrown =
         assertThrows(
             UserException.class,
-            () -> teacher(new MiniRun.Quiet(), broken, "limits.bad-steps=1", "checkpoint.every=50"));
+            () ->
+                teacher(new MiniRun.Quiet(), broken, "limits.bad-steps=1", "checkpoint.every=50"));
     assertTrue(thrown.getMessage().contains("loss NaN"), thrown.getMessage());
     assertTrue(thrown.getMessage().endsWith("last good checkpoint: none"), thrown.getMessage());
   }
