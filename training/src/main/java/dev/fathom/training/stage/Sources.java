@@ -105,7 +105,7 @@ public final class Sources {
       if (source.path() != null) {
         throw new UserException(key, "give either a path or synth, not both");
       }
-      return synth(key, source.synth());
+      return synth(key + ".synth", source.synth());
     }
     Map<String, Object> entries = new LinkedHashMap<>();
     put(entries, "path", source.path());
@@ -150,14 +150,14 @@ public final class Sources {
   /** Rendered scenes. */
   public static SynthDataSet synth(String key, RunConfig.Synth synth) {
     if (synth.domains() == null || synth.domains().isEmpty()) {
-      throw new UserException(key + ".synth", "needs domains: a list of names");
+      throw new UserException(key, "needs domains: a list of names");
     }
     try {
       List<Domain> domains = synth.domains().stream().map(Domain::named).toList();
       return new SynthDataSet(
           domains, synth.seed(), synth.first(), synth.count(), synth.side(), synth.side());
     } catch (IllegalArgumentException e) {
-      throw new UserException(key + ".synth", String.valueOf(e.getMessage()), e);
+      throw new UserException(key, String.valueOf(e.getMessage()), e);
     }
   }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.fathom.training.stage.MiniRun;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -143,6 +144,59 @@ class EvaluateCommandTest {
     }
   }
 
+  @Test
+  void masksListsAndFractionsAreUnderstood() throws IOException {
+    for (int i = 0; i < 3; i++) {
+      BufferedImage mask = new BufferedImage(32, 24, BufferedImage.TYPE_BYTE_GRAY);
+      for (int y = 0; y < 12; y++) {
+        for (int x = 0; x < 32; x++) {
+          mask.getRaster().setSample(x, y, 0, 255);
+        }
+      }
+      ImageIO.write(mask, "png", folder.resolve(i + ".mask.png").toFile());
+    }
+    Run run = evaluate("--mask", "{id}.mask.png", "--depth-scale", "1/1000", "--format", "json");
+    assertEquals(0, run.code(), run.err());
+    JsonNode first = new JsonMapper().readTree(run.out()).get("pictures").get(0);
+    assertEquals(31 * 12, first.get("pixels").intValue());
+  }
+
+  @Test
+  void renderedScenesAndTestSetsOfAConfiguration() throws IOException {
+    Run rendered =
+        network("--synth", "room,hills", "--count", "2", "--size", "64", "--input-size", "56");
+    assertEquals(0, rendered.code(), rendered.err());
+    assertEquals(4, new JsonMapper().readTree(rendered.out()).get("evaluated").intValue());
+    String config = MiniRun.file(folder).toString();
+    Run configured = network("--config", config, "--test", "hills");
+    assertEquals(0, configured.code(), configured.err());
+    JsonNode json = new JsonMapper().readTree(configured.out());
+    assertEquals(2, json.get("evaluated").intValue());
+    assertEquals(56, json.get("settings").get("input_size").intValue());
+    assertEquals(80, json.get("settings").get("cap").doubleValue());
+    for (List<String> wrong :
+        List.of(
+            List.of("--config", config),
+            List.of("--config", config, "--test", "snow"),
+            List.of("--config", folder.resolve("none.yaml").toString()),
+            List.of("--config", config, "--data", folder.toString()),
+            List.of("--synth", "sea"),
+            List.of("--synth", "room", "--count", "0"),
+            List.of("--synth", "room", "--test", "hills"),
+            List.of("--data", folder.toString(), "--size", "64"))) {
+      Run run = network(wrong.toArray(String[]::new));
+      assertEquals(2, run.code(), wrong + ": " + run.err());
+      assertEquals(1, run.err().lines().count(), wrong + ": " + run.err());
+    }
+  }
+
+  private static Run network(String... arguments) {
+    List<String> all = new ArrayList<>(List.of("evaluate", "-q", "--format", "json", "--weights"));
+    all.add(weights());
+    all.addAll(List.of(arguments));
+    return fathom(all.toArray(String[]::new));
+  }
+
   private static String weights() {
     return shared.resolve("random_tiny.safetensors").toString();
   }
@@ -156,11 +210,12 @@ class EvaluateCommandTest {
                 weights(),
                 "--data",
                 folder.toString(),
-                "--depth-scale",
-                "0.001",
                 "--input-size",
                 "56"));
     all.addAll(List.of(arguments));
+    if (!all.contains("--depth-scale")) {
+      all.addAll(List.of("--depth-scale", "0.001"));
+    }
     return fathom(all.toArray(String[]::new));
   }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.fathom.nn.optim.Schedule;
 import dev.fathom.training.config.RunConfig;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,12 +16,15 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.SequencedMap;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** A run that was stopped, however often and wherever, ends with the bytes of one that was not. */
 class ResumeTest {
@@ -170,6 +174,40 @@ class ResumeTest {
               "step-00000002.safetensors"),
           files.map(file -> String.valueOf(file.getFileName())).sorted().toList());
     }
+  }
+
+  @Test
+  void theReportIsWellFormedAndTheMetricsHaveBothNetworks() throws Exception {
+    JsonNode metrics =
+        JsonMapper.shared().readTree(Files.readString(undisturbed.resolve("metrics.json")));
+    assertEquals(2, metrics.get("test_sets").size());
+    for (String network : List.of("teacher", "student")) {
+      double sum = 0;
+      for (String set : List.of("room", "hills")) {
+        JsonNode result = metrics.get("test_sets").get(set).get(network);
+        assertEquals(2, result.get("pictures").intValue());
+        sum += result.get("abs_rel").get("mean").doubleValue();
+      }
+      JsonNode mean = metrics.get("mean_abs_rel").get(network);
+      assertEquals(sum / 2, mean.get("all").doubleValue(), 1e-12);
+      assertTrue(mean.has("seen") && mean.has("unseen"), mean.toString());
+    }
+    String html = Files.readString(undisturbed.resolve("report.html"));
+    for (String part : List.of("Teacher", "Student", "config.yaml", "hills (unseen)", "</html>")) {
+      assertTrue(html.contains(part), part);
+    }
+  }
+
+  @Test
+  void ratesFollowTheScheduleWithItsWarmup() throws IOException {
+    Schedule schedule = new Schedule.Warmup(1, new Schedule.Linear());
+    List<Double> expected = LongStream.range(0, 4).mapToObj(i -> schedule.factor(i, 4)).toList();
+    List<Double> logged =
+        MiniRun.lines(undisturbed.resolve("teacher")).stream()
+            .filter(line -> line.containsKey("rate-factor"))
+            .map(line -> line.get("rate-factor"))
+            .toList();
+    assertEquals(expected, logged);
   }
 
   private static void copy(Path from, Path to) throws IOException {
