@@ -16,7 +16,8 @@ final class ProfileTable {
   static Report.Section section(JsonNode profile) {
     double whole = profile.get("milliseconds").asDouble();
     double peak = profile.get("peakGflops").asDouble();
-    Table table = new Table("operator", "calls:", "ms:", "of step:", "GFLOP:", "of peak:", "over limit ms:");
+    Table table =
+        new Table("operator", "calls:", "ms:", "of step:", "GFLOP:", "of peak:", "over limit ms:");
     List<Map<String, Object>> figures = new ArrayList<>();
     double known = 0;
     double work = 0;

@@ -20,7 +20,6 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
-import java.util.SplittableRandom;
 
 /**
  * Training steps in a process of their own, so that their peak memory is its own: forward, the
@@ -43,25 +42,29 @@ final class TrainingRunner implements AutoCloseable {
       return ModelConfig.published(model, Release.V1, 0);
     }
 
-    /** The picture's values, uniform in -2..2: [B,H,W,3]. */
+    /** Waves of a different length in each picture and channel, within -2..2: [B,H,W,3]. */
     float[] image() {
-      return values(2, 3 * pixels(), 2, 0);
+      return waves(3, 0.11, 2, 0);
     }
 
-    /** The target, uniform in 0.1..1.9: [B,H,W]. */
+    /** Longer waves, within 0.1..1.9: [B,H,W]. */
     float[] target() {
-      return values(3, pixels(), 0.9, 1);
+      return waves(1, 0.02, 0.9, 1);
     }
 
-    private int pixels() {
-      return batch * side * side;
-    }
-
-    private static float[] values(long seed, int count, double scale, double shift) {
-      SplittableRandom random = new SplittableRandom(seed);
-      float[] values = new float[count];
-      for (int i = 0; i < count; i++) {
-        values[i] = (float) (shift + scale * (2 * random.nextDouble() - 1));
+    private float[] waves(int channels, double frequency, double scale, double shift) {
+      float[] values = new float[batch * side * side * channels];
+      int i = 0;
+      for (int b = 0; b < batch; b++) {
+        for (int y = 0; y < side; y++) {
+          for (int x = 0; x < side; x++) {
+            for (int c = 0; c < channels; c++) {
+              double f = frequency * (1 + 0.3 * c + 0.2 * b);
+              double wave = Math.sin(f * y + b) * Math.cos(0.7 * f * x + c);
+              values[i++] = (float) (shift + scale * wave);
+            }
+          }
+        }
       }
       return values;
     }
