@@ -25,8 +25,11 @@ final class OperatorProfile {
     double flop;
   }
 
+  /** What a method without parameters is called with. */
+  private static final Object[] NONE = {};
+
   private final Map<String, Entry> entries = new LinkedHashMap<>();
-  private final Map<Object, Object> families = new IdentityHashMap<>();
+  private final IdentityHashMap<Object, Object> families = new IdentityHashMap<>();
   private final Backend backend;
   private boolean running;
 
@@ -79,7 +82,7 @@ final class OperatorProfile {
   }
 
   private interface Call {
-    @Nullable Object run(Method method, Object @Nullable [] arguments) throws Throwable;
+    @Nullable Object run(Method method, Object[] arguments) throws Throwable;
   }
 
   private static <T> T proxy(Class<T> type, Call call) {
@@ -87,10 +90,10 @@ final class OperatorProfile {
         Proxy.newProxyInstance(
             type.getClassLoader(),
             new Class<?>[] {type},
-            (_, method, arguments) -> call.run(method, arguments)));
+            (_, method, arguments) -> call.run(method, arguments == null ? NONE : arguments)));
   }
 
-  private static Object call(Method method, Object target, Object @Nullable [] arguments)
+  private static Object call(Method method, Object target, Object[] arguments)
       throws Throwable {
     try {
       return method.invoke(target, arguments);
