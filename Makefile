@@ -6,7 +6,7 @@ JAVA_HOME := $(shell bin/find-jdk 2>/dev/null)
 export JAVA_HOME
 MAVEN = mvn -B -q
 
-.PHONY: all aot check-tools test run bench bindings format clean
+.PHONY: all aot check-tools test run bench bench-training bindings format clean
 all: check-tools
 	@$(MAVEN) package -DskipTests
 	@$(MAKE) --no-print-directory aot
@@ -40,6 +40,10 @@ bench: all
 	@"$(JAVA_HOME)/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \
 	  -jar bench/target/fathom-bench-[0-9]*.jar $(BENCH) \
 	  $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(ONNX),--onnx "$(ONNX)")
+
+# A training step beside the same step in PyTorch, where Python has it: BENCH='--python FILE --out NAME'.
+bench-training: all
+	@bench/training-step $(BENCH)
 
 # Whether the generated Java agrees with kernels/include/fathom.h; needs jextract, says so without it.
 bindings:

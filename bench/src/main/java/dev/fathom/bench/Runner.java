@@ -94,10 +94,10 @@ final class Runner {
   }
 
   /** VmHWM: the most memory that the process had resident. */
-  private static double peakMegabytes() throws IOException {
+  static double peakMegabytes() throws IOException {
     for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
       if (line.startsWith("VmHWM:")) {
-        return Long.parseLong(line.replaceAll("\\D", "")) / 1000.0;
+        return Long.parseLong(line.replaceAll("\\D", "")) * 1.024e-3;
       }
     }
     throw new IOException("no VmHWM in /proc/self/status");
