@@ -93,8 +93,7 @@ final class OperatorProfile {
             (_, method, arguments) -> call.run(method, arguments == null ? NONE : arguments)));
   }
 
-  private static Object call(Method method, Object target, Object[] arguments)
-      throws Throwable {
+  private static Object call(Method method, Object target, Object[] arguments) throws Throwable {
     try {
       return method.invoke(target, arguments);
     } catch (InvocationTargetException e) {

@@ -31,7 +31,7 @@ class BadStepsTest {
   static void pretrain() throws IOException {
     RunConfig config = MiniRun.config(shared, "pretrain.steps=1");
     try (RunFolder run = RunFolder.open(shared.resolve("run"), config);
-        Stages stages = new Stages(config, run, new MiniRun.Quiet())) {
+        Stages stages = MiniRun.stages(config, run, new MiniRun.Quiet())) {
       encoder = stages.encoder();
     }
   }
@@ -41,7 +41,7 @@ class BadStepsTest {
     all[settings.length] = "model.encoder=" + start;
     RunConfig config = MiniRun.config(folder, all);
     try (RunFolder run = RunFolder.open(folder.resolve("run"), config);
-        Stages stages = new Stages(config, run, listener)) {
+        Stages stages = MiniRun.stages(config, run, listener)) {
       return stages.teacher();
     }
   }

@@ -125,4 +125,9 @@ public final class MiniRun {
     }
     return lines;
   }
+
+  /** The stages of a run, on one thread. */
+  static Stages stages(RunConfig config, RunFolder run, StageListener listener) {
+    return new Stages(config, run, new Sources(1, listener), listener);
+  }
 }
