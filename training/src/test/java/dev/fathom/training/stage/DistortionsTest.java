@@ -40,7 +40,8 @@ class DistortionsTest {
       Distortion drawn = distortions.distortion(i);
       if (!drawn.jitter().isEmpty()) {
         jittered++;
-        assertEquals(4, drawn.jitter().stream().map(ColorStep::op).collect(Collectors.toSet()).size());
+        assertEquals(
+            4, drawn.jitter().stream().map(ColorStep::op).collect(Collectors.toSet()).size());
         hueFirst += drawn.jitter().getFirst().op() == ColorOp.HUE ? 1 : 0;
         for (ColorStep step : drawn.jitter()) {
           boolean hue = step.op() == ColorOp.HUE;
