@@ -40,10 +40,11 @@ class TapeTest {
       tape.record(
           z,
           dz -> {
-            // z = x + y + x
-            tape.pass(dz, x);
-            tape.pass(dz, x);
+            // z = y + x + x; the first to have it gets dz itself, so the one that is added to comes
+            // behind it.
             tape.pass(dz, y);
+            tape.pass(dz, x);
+            tape.pass(dz, x);
           },
           x,
           y);
