@@ -119,7 +119,13 @@ public final class Tape implements AutoCloseable {
       return;
     }
     Tensor gradient = gradients.get(root);
-    if (gradient != null) {
+    if (gradient != null && gradient == dy.root()) {
+      // x was given dy itself, which another input may still want: x gets a sum of its own.
+      Tensor sum = memory.allocate(x.shape());
+      backend.vector().axpby(2, dy, 0, sum);
+      gradients.put(root, sum);
+      current = gradient;
+    } else if (gradient != null) {
       backend.vector().axpby(1, dy, 1, gradient);
     } else if (current != null && current == dy.root()) {
       gradients.put(root, current);

@@ -40,11 +40,10 @@ class TapeTest {
       tape.record(
           z,
           dz -> {
-            // z = y + x + x; the first to have it gets dz itself, so the one that is added to comes
-            // behind it.
+            // z = x + x + y: x is given dz itself, and must not change it for y.
+            tape.pass(dz, x);
+            tape.pass(dz, x);
             tape.pass(dz, y);
-            tape.pass(dz, x);
-            tape.pass(dz, x);
           },
           x,
           y);
