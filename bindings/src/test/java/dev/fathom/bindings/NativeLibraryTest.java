@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fathom.bindings.Fixtures.Outcome;
+import dev.fathom.bindings.generated.FathomNative;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -99,7 +100,7 @@ class NativeLibraryTest {
     Path fake =
         Fixtures.compile(
             folder,
-            Fixtures.HANDSHAKE.formatted(1, Fixtures.VERSION)
+            Fixtures.HANDSHAKE.formatted(FathomNative.FATHOM_ABI_VERSION(), Fixtures.VERSION)
                 + """
                 #include <stdint.h>
                 #include <stdio.h>
