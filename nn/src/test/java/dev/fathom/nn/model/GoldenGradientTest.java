@@ -192,7 +192,7 @@ class GoldenGradientTest {
               training.parameters,
               List.of(
                   new AdamW.Group("encoder", 5e-5, name -> name.startsWith("pretrained.")),
-                  new AdamW.Group("head", 5e-4, GoldenGradientTest::inHead)),
+                  new AdamW.Group("head", 5e-4, name -> name.startsWith("depth_head."))),
               AdamW.Settings.DEFAULT);
       for (int step = 0; step < losses.length; step++) {
         training.parameters.zeroGradients();
@@ -205,14 +205,6 @@ class GoldenGradientTest {
       }
       assertEquals(losses.length, optimiser.steps());
     }
-  }
-
-  /**
-   * Without the last bias, which has no gradient but rounding: Adam makes whole steps of that in
-   * float32, and none in the reference's float64, whose rounding is far below eps.
-   */
-  private static boolean inHead(String name) {
-    return name.startsWith("depth_head.") && !name.endsWith("output_conv2.2.bias");
   }
 
   @Test
