@@ -136,7 +136,7 @@ public final class Sources {
     if (known != null) {
       return known;
     }
-    RenderedScenes rendered = new RenderedScenes(synth(key, synth));
+    RenderedScenes rendered = new RenderedScenes(synth(key + ".synth", synth));
     listener.begin("scenes", 0, rendered.size(), "scenes");
     try {
       rendered.render(threads, done -> listener.step(done, new LinkedHashMap<>()));

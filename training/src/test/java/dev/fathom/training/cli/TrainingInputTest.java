@@ -304,7 +304,8 @@ class TrainingInputTest {
     Run run = run("selftrain", "--set", "data.unlabelled=[{path: '" + pictures + "'}]");
     assertEquals(0, run.code(), run.err());
     assertTrue(
-        Files.readString(folder.resolve("run/teacher/bad-samples.tsv")).contains("broken.png"));
+        Files.readString(folder.resolve("run/pseudo-labels/bad-samples.tsv"))
+            .contains("broken.png"));
     assertTrue(run.err().contains("1 of 4 unlabelled pictures have no pseudo-label"), run.err());
     assertTrue(
         Files.readString(folder.resolve("run/pseudo-labels/complete")).startsWith("3 disparities"));
