@@ -354,11 +354,11 @@ fathom_status fathom_attention(fathom_context* context, const fathom_attention_a
   FATHOM_CHECK(product(product(out, 3 * 64 * 64), sizeof(float)) > 0, SHAPE ": too large", SIZES);
   FATHOM_CHECK(a->qkv && a->out, SHAPE ": qkv or out is NULL", SIZES);
   FATHOM_CHECK(isfinite(a->scale), SHAPE ": scale is %g", SIZES, (double)a->scale);
-  FATHOM_CHECK(!overlap(a->out, out, a->qkv, 3 * out), SHAPE ": out overlaps qkv", SIZES);
+  FATHOM_CHECK(!fathom_overlap(a->out, out, a->qkv, 3 * out), SHAPE ": out overlaps qkv", SIZES);
   if (a->log_sum_exp) {
     int64_t n = a->batch * a->heads * a->tokens;
-    FATHOM_CHECK(!overlap(a->log_sum_exp, n, a->qkv, 3 * out) &&
-                     !overlap(a->log_sum_exp, n, a->out, out),
+    FATHOM_CHECK(!fathom_overlap(a->log_sum_exp, n, a->qkv, 3 * out) &&
+                     !fathom_overlap(a->log_sum_exp, n, a->out, out),
                  SHAPE ": log_sum_exp overlaps qkv or out", SIZES);
   }
   FATHOM_DISPATCH(context, attention, a);

@@ -155,11 +155,4 @@ FATHOM_INLINE int64_t product(int64_t a, int64_t b) {
   return a < 0 || b < 0 || __builtin_mul_overflow(a, b, &r) ? -1 : r;
 }
 
-/* Whether n floats at a and m floats at b share memory. */
-FATHOM_INLINE int overlap(const float* a, int64_t n, const float* b, int64_t m) {
-  uintptr_t from_a = (uintptr_t)a, from_b = (uintptr_t)b;
-  return from_a < from_b + (uintptr_t)m * sizeof(float) &&
-         from_b < from_a + (uintptr_t)n * sizeof(float);
-}
-
 #endif

@@ -417,10 +417,10 @@ fathom_status fathom_attention_backward(fathom_context* context,
                : !a->d_out       ? "d_out"
                                  : "dqkv");
   FATHOM_CHECK(isfinite(a->scale), SHAPE ": scale is %g", SIZES, (double)a->scale);
-  FATHOM_CHECK(!overlap(a->dqkv, 3 * out, a->qkv, 3 * out) &&
-                   !overlap(a->dqkv, 3 * out, a->out, out) &&
-                   !overlap(a->dqkv, 3 * out, a->d_out, out) &&
-                   !overlap(a->dqkv, 3 * out, a->log_sum_exp, out / a->head_dim),
+  FATHOM_CHECK(!fathom_overlap(a->dqkv, 3 * out, a->qkv, 3 * out) &&
+                   !fathom_overlap(a->dqkv, 3 * out, a->out, out) &&
+                   !fathom_overlap(a->dqkv, 3 * out, a->d_out, out) &&
+                   !fathom_overlap(a->dqkv, 3 * out, a->log_sum_exp, out / a->head_dim),
                SHAPE ": dqkv overlaps what is read", SIZES);
   FATHOM_DISPATCH(context, attention_backward, a);
 }

@@ -154,10 +154,10 @@ static inline int64_t fathom_product(int n, const int64_t* sizes) {
 #define FATHOM_PRODUCT(...)                                                          \
   fathom_product((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
 
-/* Whether a [a_size] and b [b_size] share memory. */
+/* Whether a [a_size] and b [b_size] share memory; NULL shares none. */
 static inline int fathom_overlap(const float* a, int64_t a_size, const float* b, int64_t b_size) {
   uintptr_t first = (uintptr_t)a, second = (uintptr_t)b;
-  return first < second + (uintptr_t)b_size * sizeof *b &&
+  return a && b && first < second + (uintptr_t)b_size * sizeof *b &&
          second < first + (uintptr_t)a_size * sizeof *a;
 }
 

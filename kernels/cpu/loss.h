@@ -274,12 +274,6 @@ FATHOM_INLINE vf v_pull_back(const pullback* b, vf g, vf deviation) {
 
 #ifdef FATHOM_ENTRY
 
-/* Whether n floats at a and at b share memory. */
-FATHOM_INLINE int loss_overlap(const float* a, const float* b, int64_t n) {
-  uintptr_t x = (uintptr_t)a, y = (uintptr_t)b, bytes = (uintptr_t)n * sizeof(float);
-  return a && b && x < y + bytes && y < x + bytes;
-}
-
 static inline __attribute__((unused)) fathom_status loss_check_maps(
     const char* name, int64_t batch, int64_t height, int64_t width, const float* prediction,
     const float* const inputs[3], double factor, const float* gradient) {
@@ -293,11 +287,11 @@ static inline __attribute__((unused)) fathom_status loss_check_maps(
                SHAPE ": too large", SIZES);
   FATHOM_CHECK(prediction && inputs[0], SHAPE ": the prediction or a target is NULL", SIZES);
   FATHOM_CHECK(isfinite(factor), SHAPE ": factor is %g", SIZES, factor);
-  FATHOM_CHECK(!loss_overlap(gradient, prediction, all), SHAPE ": gradient overlaps the prediction",
-               SIZES);
+  FATHOM_CHECK(!fathom_overlap(gradient, all, prediction, all),
+               SHAPE ": gradient overlaps the prediction", SIZES);
   for (int i = 0; i < 3; i++)
-    FATHOM_CHECK(!loss_overlap(gradient, inputs[i], all), SHAPE ": gradient overlaps target or mask",
-                 SIZES);
+    FATHOM_CHECK(!fathom_overlap(gradient, all, inputs[i], all),
+                 SHAPE ": gradient overlaps target or mask", SIZES);
 #undef SHAPE
 #undef SIZES
   return FATHOM_OK;

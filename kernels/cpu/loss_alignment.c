@@ -105,7 +105,8 @@ fathom_status fathom_alignment_loss(fathom_context* context, fathom_alignment_lo
   FATHOM_CHECK(!isnan(a->margin), SHAPE ": margin is NaN", SIZES);
   FATHOM_CHECK(isfinite(a->factor), SHAPE ": factor is %g", SIZES, a->factor);
   FATHOM_CHECK(
-      !loss_overlap(a->gradient, a->student, all) && !loss_overlap(a->gradient, a->frozen, all),
+      !fathom_overlap(a->gradient, all, a->student, all) &&
+          !fathom_overlap(a->gradient, all, a->frozen, all),
       SHAPE ": gradient overlaps student or frozen", SIZES);
   FATHOM_DISPATCH(context, alignment_loss, a);
 }

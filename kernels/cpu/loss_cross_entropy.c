@@ -87,7 +87,8 @@ fathom_status fathom_cross_entropy_loss(fathom_context* context,
   FATHOM_CHECK(a->logits && a->target, SHAPE ": logits or target is NULL", SIZES);
   FATHOM_CHECK(isfinite(a->factor), SHAPE ": factor is %g", SIZES, a->factor);
   FATHOM_CHECK(
-      !loss_overlap(a->gradient, a->logits, all) && !loss_overlap(a->gradient, a->target, all),
+      !fathom_overlap(a->gradient, all, a->logits, all) &&
+          !fathom_overlap(a->gradient, all, a->target, all),
       SHAPE ": gradient overlaps logits or target", SIZES);
   FATHOM_DISPATCH(context, cross_entropy_loss, a);
 }

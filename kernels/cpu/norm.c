@@ -143,13 +143,6 @@ fathom_status FN(layer_norm)(fathom_context* context, const fathom_layer_norm_ar
 
 #ifdef FATHOM_ENTRY
 
-/* Whether n floats at a and m floats at b share memory. */
-static int overlap(const float* a, int64_t n, const float* b, int64_t m) {
-  uintptr_t from_a = (uintptr_t)a, from_b = (uintptr_t)b;
-  return a && b && from_a < from_b + (uintptr_t)m * sizeof(float) &&
-         from_b < from_a + (uintptr_t)n * sizeof(float);
-}
-
 fathom_status fathom_layer_norm(fathom_context* context, const fathom_layer_norm_args* a) {
   FATHOM_CHECK(context && a, "layer_norm: the context or the arguments are NULL");
 #define SHAPE "layer_norm [B=%lld,rows=%lld,C=%lld]"
@@ -168,21 +161,21 @@ fathom_status fathom_layer_norm(fathom_context* context, const fathom_layer_norm
   written = a->batch * in_batch;
   FATHOM_CHECK(a->x && a->weight && a->bias && a->y, SHAPE ": x, weight, bias or y is NULL", SIZES);
   FATHOM_CHECK(a->eps >= 0 && isfinite(a->eps), SHAPE ": eps is %g", SIZES, (double)a->eps);
-  FATHOM_CHECK(!overlap(a->y, written, a->x, read) ||
+  FATHOM_CHECK(!fathom_overlap(a->y, written, a->x, read) ||
                    (a->y == a->x && (a->batch == 1 || a->x_batch_stride == in_batch)),
                SHAPE ": y overlaps x without being x", SIZES);
-  FATHOM_CHECK(!overlap(a->y, written, a->weight, a->channels) &&
-                   !overlap(a->y, written, a->bias, a->channels),
+  FATHOM_CHECK(!fathom_overlap(a->y, written, a->weight, a->channels) &&
+                   !fathom_overlap(a->y, written, a->bias, a->channels),
                SHAPE ": y overlaps weight or bias", SIZES);
   int64_t statistics = a->batch * a->rows;
   const float* outputs[2] = {a->mean, a->rstd};
   for (int i = 0; i < 2; i++)
-    FATHOM_CHECK(!overlap(outputs[i], statistics, a->x, read) &&
-                     !overlap(outputs[i], statistics, a->y, written) &&
-                     !overlap(outputs[i], statistics, a->weight, a->channels) &&
-                     !overlap(outputs[i], statistics, a->bias, a->channels),
+    FATHOM_CHECK(!fathom_overlap(outputs[i], statistics, a->x, read) &&
+                     !fathom_overlap(outputs[i], statistics, a->y, written) &&
+                     !fathom_overlap(outputs[i], statistics, a->weight, a->channels) &&
+                     !fathom_overlap(outputs[i], statistics, a->bias, a->channels),
                  SHAPE ": mean or rstd overlaps x, y, weight or bias", SIZES);
-  FATHOM_CHECK(!overlap(a->mean, statistics, a->rstd, statistics), SHAPE ": mean overlaps rstd",
+  FATHOM_CHECK(!fathom_overlap(a->mean, statistics, a->rstd, statistics), SHAPE ": mean overlaps rstd",
                SIZES);
   FATHOM_DISPATCH(context, layer_norm, a);
 }

@@ -158,9 +158,7 @@ typedef struct {
 
 /* Whether the arrays share memory; NULL shares none. */
 static int overlap(array a, array b) {
-  const uintptr_t from_a = (uintptr_t)a.data, from_b = (uintptr_t)b.data;
-  return a.data && b.data && from_a < from_b + (uintptr_t)b.size * sizeof(float) &&
-         from_b < from_a + (uintptr_t)a.size * sizeof(float);
+  return fathom_overlap(a.data, a.size, b.data, b.size);
 }
 
 fathom_status fathom_layer_norm_backward(fathom_context* context,

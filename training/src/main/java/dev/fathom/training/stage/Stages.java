@@ -11,7 +11,6 @@ import dev.fathom.nn.model.DinoV2;
 import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.PatchClassifier;
 import dev.fathom.nn.model.RandomWeights;
-import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.optim.AdamW;
 import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.training.UserException;
@@ -53,8 +52,7 @@ public final class Stages implements AutoCloseable {
   private final Sources sources;
   private final StageListener listener;
   private final ModelConfig model;
-  private final Backend backend;
-  private final CpuBackend cpu;
+  private final CpuBackend backend;
 
   /**
    * The stages of a run in a folder.
@@ -69,8 +67,7 @@ public final class Stages implements AutoCloseable {
     model = ModelSetup.network(config);
     int threads =
         config.threads() > 0 ? config.threads() : Runtime.getRuntime().availableProcessors();
-    cpu = new CpuBackend(threads);
-    backend = cpu;
+    backend = new CpuBackend(threads);
   }
 
   /** The network's shape. */
@@ -386,6 +383,6 @@ public final class Stages implements AutoCloseable {
 
   @Override
   public void close() {
-    cpu.close();
+    backend.close();
   }
 }
