@@ -13,6 +13,8 @@ import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.NetworkSize;
 import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.model.Release;
+import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.Buffer;
 import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.nn.tensor.Tensor;
@@ -44,8 +46,9 @@ public final class DepthModel implements AutoCloseable {
 
   private static final float[] STD = {0.229f, 0.224f, 0.225f};
 
-  private final CpuBackend backend;
-  private final NativeMemory memory;
+  private final Backend backend;
+  private final BlockMemory memory;
+  private final NativeMemory host = new NativeMemory();
   private final Inference inference;
   private final ModelConfig config;
   private final String guessed;
@@ -66,14 +69,15 @@ public final class DepthModel implements AutoCloseable {
     this.unusedTensors = unusedTensors;
     inputSize = options.inputSize();
     backend = new CpuBackend(options.threads(), options.isa());
-    memory = new NativeMemory();
-    pixels = new Buffer(memory);
+    memory = backend.newMemory();
+    pixels = new Buffer(host);
     resized = new Buffer(memory);
     try {
       DepthAnything network = new DepthAnything(new Loader(backend, memory, weights), config);
       inference = new Inference(network, backend, memory);
     } catch (RuntimeException | Error e) {
       memory.close();
+      host.close();
       backend.close();
       throw e;
     }
@@ -137,7 +141,7 @@ public final class DepthModel implements AutoCloseable {
   /** Bytes outside the Java heap: weights, intermediate results, scratch memory. */
   public synchronized long nativeBytes() {
     requireOpen();
-    return memory.bytes() + backend.context().scratchBytes();
+    return memory.bytes() + host.bytes() + backend.scratchBytes();
   }
 
   /** What the numbers of this model's depth maps mean. */
@@ -189,14 +193,15 @@ public final class DepthModel implements AutoCloseable {
     return inference.run(
         new long[] {1, height, width, 3},
         input -> {
-          MemorySegment target = input.data();
+          float[] interleaved = new float[image.length];
           for (int i = 0; i < pixels; i++) {
             for (int c = 0; c < 3; c++) {
-              target.setAtIndex(ValueLayout.JAVA_FLOAT, 3L * i + c, image[c * pixels + i]);
+              interleaved[3 * i + c] = image[c * pixels + i];
             }
           }
+          backend.transfer().write(interleaved, input);
         },
-        Tensor::toArray);
+        backend.transfer()::read);
   }
 
   private synchronized DepthMap estimate(RgbImage image, boolean raw) {
@@ -215,7 +220,7 @@ public final class DepthModel implements AutoCloseable {
   }
 
   private DepthMap raw(Tensor depth, NetworkSize size) {
-    return new DepthMap(size.width(), size.height(), kind(), depth.toArray());
+    return new DepthMap(size.width(), size.height(), kind(), backend.transfer().read(depth));
   }
 
   private DepthMap resize(Tensor depth, NetworkSize size, RgbImage image) {
@@ -231,7 +236,7 @@ public final class DepthModel implements AutoCloseable {
     backend
         .resample()
         .resizeBilinear(depth.view(1, size.height(), size.width(), 1), alignCorners, target);
-    return new DepthMap(width, height, kind(), target.toArray());
+    return new DepthMap(width, height, kind(), backend.transfer().read(target));
   }
 
   private void requireOpen() {
@@ -248,6 +253,7 @@ public final class DepthModel implements AutoCloseable {
     if (!closed) {
       closed = true;
       memory.close();
+      host.close();
       backend.close();
     }
   }

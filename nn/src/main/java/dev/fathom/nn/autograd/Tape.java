@@ -95,7 +95,7 @@ public final class Tape implements AutoCloseable {
     if (gradient != null) {
       return new Slot(gradient.view(x.shape()), true);
     }
-    gradient = memory.allocate(x.shape());
+    gradient = memory.allocate(x.type(), x.shape());
     gradients.put(root, gradient);
     return new Slot(gradient, false);
   }
@@ -121,7 +121,7 @@ public final class Tape implements AutoCloseable {
     Tensor gradient = gradients.get(root);
     if (gradient != null && gradient == dy.root()) {
       // x was given dy itself, which another input may still want: x gets a sum of its own.
-      Tensor sum = memory.allocate(x.shape());
+      Tensor sum = memory.allocate(x.type(), x.shape());
       backend.vector().axpby(2, dy, 0, sum);
       gradients.put(root, sum);
       current = gradient;
@@ -131,7 +131,7 @@ public final class Tape implements AutoCloseable {
       gradients.put(root, current);
       current = null;
     } else {
-      gradient = memory.allocate(x.shape());
+      gradient = memory.allocate(x.type(), x.shape());
       backend.vector().axpby(1, dy, 0, gradient);
       gradients.put(root, gradient);
     }

@@ -12,14 +12,17 @@ import dev.fathom.nn.op.NormOps;
 import dev.fathom.nn.op.OptimOps;
 import dev.fathom.nn.op.PatchEmbedOps;
 import dev.fathom.nn.op.ResampleOps;
+import dev.fathom.nn.op.TransferOps;
 import dev.fathom.nn.op.VectorOps;
+import dev.fathom.nn.tensor.BlockMemory;
+import dev.fathom.nn.tensor.NativeMemory;
 import java.util.Locale;
 
 /**
  * Float32 on the processor, with a thread pool of its own. Operators of one backend run one after
  * the other, each on all its threads.
  */
-public final class CpuBackend implements Backend, AutoCloseable {
+public final class CpuBackend implements Backend {
 
   private final CpuContext context;
   private final CpuLinear linear;
@@ -32,6 +35,7 @@ public final class CpuBackend implements Backend, AutoCloseable {
   private final CpuAugment augment;
   private final CpuOptim optim;
   private final CpuVector vector;
+  private final CpuTransfer transfer = new CpuTransfer();
 
   /** A backend on all processors with the best instruction set. */
   public CpuBackend() {
@@ -78,6 +82,21 @@ public final class CpuBackend implements Backend, AutoCloseable {
         + ", "
         + context.threads()
         + " threads)";
+  }
+
+  @Override
+  public BlockMemory newMemory() {
+    return new NativeMemory();
+  }
+
+  @Override
+  public long scratchBytes() {
+    return context.scratchBytes();
+  }
+
+  @Override
+  public TransferOps transfer() {
+    return transfer;
   }
 
   @Override

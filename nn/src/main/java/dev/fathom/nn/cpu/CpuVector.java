@@ -30,6 +30,22 @@ final class CpuVector extends CpuFamily implements VectorOps {
   }
 
   @Override
+  public void splitNan(Tensor x, Tensor mask) {
+    if (x.size() != mask.size()) {
+      throw new IllegalArgumentException("splitNan: x " + x + ", mask " + mask);
+    }
+    MemorySegment values = x.data();
+    MemorySegment known = mask.data();
+    for (long i = 0; i < x.size(); i++) {
+      boolean number = !Float.isNaN(values.getAtIndex(ValueLayout.JAVA_FLOAT, i));
+      known.setAtIndex(ValueLayout.JAVA_FLOAT, i, number ? 1 : 0);
+      if (!number) {
+        values.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0);
+      }
+    }
+  }
+
+  @Override
   public double sumOfSquares(Tensor x) {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment sum = call.allocate(ValueLayout.JAVA_DOUBLE);

@@ -43,7 +43,7 @@ public final class Attention {
     pass.release(x);
     Tape tape = pass.tape();
     boolean taped = tape != null && tape.tracks(projected);
-    Tensor logSumExp = taped ? pass.allocate(mixed.extent(0), heads, mixed.extent(1)) : null;
+    Tensor logSumExp = taped ? pass.allocateFloats(mixed.extent(0), heads, mixed.extent(1)) : null;
     AttentionOps ops = pass.backend().attention();
     ops.attention(projected, heads, scale, mixed, logSumExp);
     if (tape != null && logSumExp != null) {

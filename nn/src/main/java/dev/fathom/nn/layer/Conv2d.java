@@ -68,7 +68,7 @@ public final class Conv2d {
       Tensor y =
           fusion.projection() == null
               ? pass.allocate(wide)
-              : pass.allocate(wide[0], wide[1], wide[2]);
+              : pass.allocateFloats(wide[0], wide[1], wide[2]);
       ops.conv2d(shape, x, height, width, weight.packed(), packedBias, fusion, y);
       return y;
     }

@@ -44,8 +44,8 @@ public final class LayerNorm {
     Tensor y = pass.allocate(x.extent(0), x.extent(1) - skip, channels);
     Tape tape = pass.tape();
     boolean taped = tape != null && (tape.tracks(x) || weight.trainable() || bias.trainable());
-    Tensor mean = taped ? pass.allocate(y.extent(0), y.extent(1)) : null;
-    Tensor rstd = taped ? pass.allocate(y.extent(0), y.extent(1)) : null;
+    Tensor mean = taped ? pass.allocateFloats(y.extent(0), y.extent(1)) : null;
+    Tensor rstd = taped ? pass.allocateFloats(y.extent(0), y.extent(1)) : null;
     NormOps ops = pass.backend().norm();
     ops.layerNorm(x, skip, weight.packed(), bias.packed(), eps, y, mean, rstd);
     if (tape != null && mean != null && rstd != null) {

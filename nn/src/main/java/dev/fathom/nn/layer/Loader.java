@@ -88,7 +88,7 @@ public final class Loader {
           name,
           shape,
           weight -> {
-            backend.resample().copy(weight, parameter.value());
+            backend.transfer().write(weight, parameter.value());
             return parameter;
           });
     }
@@ -98,7 +98,7 @@ public final class Loader {
           name,
           shape,
           weight -> {
-            backend.resample().copy(weight, target);
+            backend.transfer().write(weight, target);
             return Parameter.forInference(name, shape, target);
           });
     }

@@ -99,7 +99,7 @@ public final class Pass {
             }
             caching.retain(x);
             Tensor again = part.apply(training(backend, caching, inner, false), x);
-            Tensor seed = caching.allocate(dy.shape());
+            Tensor seed = caching.allocate(dy.type(), dy.shape());
             backend.vector().axpby(1, dy, 0, seed);
             inner.seed(again, seed);
             caching.release(again);
@@ -120,8 +120,13 @@ public final class Pass {
     return backend;
   }
 
-  /** A tensor with undefined contents. */
+  /** An activation with undefined contents, of the backend's type for them. */
   public Tensor allocate(long... shape) {
+    return memory.allocate(backend.activationType(), shape);
+  }
+
+  /** A float32 tensor with undefined contents: statistics, depth. */
+  public Tensor allocateFloats(long... shape) {
     return memory.allocate(shape);
   }
 

@@ -71,7 +71,7 @@ public final class ProjectedConv2d {
   }
 
   private Tensor project(Pass pass, Tensor x, Projection projection) {
-    Tensor y = pass.allocate(x.extent(0), x.extent(1), x.extent(2));
+    Tensor y = pass.allocateFloats(x.extent(0), x.extent(1), x.extent(2));
     ConvOps ops = pass.backend().conv();
     ops.project(x, projection, y);
     Tape tape = pass.tape();

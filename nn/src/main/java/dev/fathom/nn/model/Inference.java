@@ -3,10 +3,10 @@ package dev.fathom.nn.model;
 import dev.fathom.nn.layer.Pass;
 import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.op.ShapesOnly;
+import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.Buffer;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.MemoryPlan;
-import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.nn.tensor.Tensor;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -31,7 +31,7 @@ public final class Inference {
    *
    * @param memory gives the block, and frees it when it is closed
    */
-  public Inference(DepthAnything network, Backend backend, NativeMemory memory) {
+  public Inference(DepthAnything network, Backend backend, BlockMemory memory) {
     this.network = network;
     this.backend = backend;
     block = new Buffer(memory);
@@ -63,7 +63,7 @@ public final class Inference {
   private MemoryPlan plan(long[] shape) {
     MemoryPlan.Recorder recorder = new MemoryPlan.Recorder();
     Tensor image = recorder.allocate(shape);
-    var _ = network.forward(new Pass(new ShapesOnly(), recorder), image);
+    var _ = network.forward(new Pass(new ShapesOnly(backend.activationType()), recorder), image);
     return recorder.plan();
   }
 }

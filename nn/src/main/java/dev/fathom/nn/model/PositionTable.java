@@ -44,7 +44,7 @@ final class PositionTable {
     if (!resized && pass.tape() == null) {
       return entries.view(1 + rows * columns, channels);
     }
-    Tensor result = pass.allocate(1 + rows * columns, channels);
+    Tensor result = pass.allocateFloats(1 + rows * columns, channels);
     ResampleOps ops = pass.backend().resample();
     if (resized) {
       ops.copy(entries.slice(0, 1, channels), result.slice(0, 1, channels));

@@ -1,10 +1,34 @@
 package dev.fathom.nn.op;
 
-/** A device: the sum of its operator families. Operators may be called from any thread. */
-public interface Backend {
+import dev.fathom.nn.tensor.BlockMemory;
+import dev.fathom.nn.tensor.ElementType;
+
+/**
+ * A device: the sum of its operator families, and its memory. Operators may be called from any
+ * thread.
+ */
+public interface Backend extends AutoCloseable {
 
   /** What it is and runs on, for people: {@code cpu (avx512, 2 threads)}. */
   String description();
+
+  /** What activations and their gradients are kept in; parameters and statistics are float32. */
+  default ElementType activationType() {
+    return ElementType.FLOAT32;
+  }
+
+  /** Memory on this device, the caller's to close. */
+  BlockMemory newMemory();
+
+  /** Bytes of scratch memory that operators hold. */
+  long scratchBytes();
+
+  /** Frees what the backend holds; waits for operators that are running. */
+  @Override
+  void close();
+
+  /** Copies to and from the device. */
+  TransferOps transfer();
 
   /** Linear layers. */
   LinearOps linear();

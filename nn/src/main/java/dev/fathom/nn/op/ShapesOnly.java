@@ -1,6 +1,9 @@
 package dev.fathom.nn.op;
 
+import dev.fathom.nn.tensor.BlockMemory;
+import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Memory;
+import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -18,12 +21,62 @@ public final class ShapesOnly
         LossOps,
         AugmentOps,
         OptimOps,
+        TransferOps,
         VectorOps {
+
+  private final ElementType activationType;
+
+  /** One whose activations are of the type that another backend has. */
+  public ShapesOnly(ElementType activationType) {
+    this.activationType = activationType;
+  }
+
+  /** One of float32 activations. */
+  public ShapesOnly() {
+    this(ElementType.FLOAT32);
+  }
 
   @Override
   public String description() {
     return "shapes only";
   }
+
+  @Override
+  public ElementType activationType() {
+    return activationType;
+  }
+
+  @Override
+  public BlockMemory newMemory() {
+    return new NativeMemory();
+  }
+
+  @Override
+  public long scratchBytes() {
+    return 0;
+  }
+
+  @Override
+  public void close() {}
+
+  @Override
+  public TransferOps transfer() {
+    return this;
+  }
+
+  @Override
+  public void write(float[] values, Tensor y) {}
+
+  @Override
+  public void write(Tensor x, Tensor y) {}
+
+  @Override
+  public float[] read(Tensor x) {
+    return new float[Math.toIntExact(x.size())];
+  }
+
+  @Override
+  public void read(Tensor x, Tensor y) {}
 
   @Override
   public LinearOps linear() {
@@ -333,6 +386,9 @@ public final class ShapesOnly
 
   @Override
   public void fill(Tensor x, float value) {}
+
+  @Override
+  public void splitNan(Tensor x, Tensor mask) {}
 
   @Override
   public void axpby(float a, Tensor x, float b, Tensor y) {}

@@ -16,6 +16,14 @@ public interface VectorOps {
   void axpby(float a, Tensor x, float b, Tensor y);
 
   /**
+   * Takes the places without a number out of x: where x is NaN, mask = 0 and x becomes 0; elsewhere
+   * mask = 1.
+   *
+   * @throws IllegalArgumentException if the sizes differ
+   */
+  void splitNan(Tensor x, Tensor mask);
+
+  /**
    * The sum of squares, summed in float64 in an order that does not depend on the number of
    * threads; NaN or infinity if an element is.
    */

@@ -2,15 +2,17 @@ package dev.fathom.nn.optim;
 
 import dev.fathom.nn.autograd.Parameters;
 import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.op.ResampleOps;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /** An exponential moving average of a network's values, in an arena as theirs. */
 public final class MovingAverage {
 
+  private static final long PIECE = 1 << 18;
+
   private final Backend backend;
+  private final Memory memory;
   private final Parameters parameters;
   private final double decay;
   private final Tensor average;
@@ -26,6 +28,7 @@ public final class MovingAverage {
       throw new IllegalArgumentException("the decay of a moving average is " + decay);
     }
     this.backend = backend;
+    this.memory = memory;
     this.parameters = parameters;
     this.decay = decay;
     average = memory.allocate(parameters.arenaSize());
@@ -45,16 +48,19 @@ public final class MovingAverage {
   /** Exchanges the averages and the values; the same call exchanges them back. */
   public void swap() {
     Tensor values = parameters.values();
+    ResampleOps ops = backend.resample();
     // In pieces, so that no third arena is needed.
-    float[] piece = new float[1 << 16];
-    for (long start = 0; start < values.size(); start += piece.length) {
-      int size = (int) Math.min(piece.length, values.size() - start);
-      MemorySegment a = values.slice(start, size).data();
-      MemorySegment b = average.slice(start, size).data();
-      MemorySegment.copy(a, ValueLayout.JAVA_FLOAT, 0, piece, 0, size);
-      MemorySegment.copy(b, 0, a, 0, 4L * size);
-      MemorySegment.copy(piece, 0, b, ValueLayout.JAVA_FLOAT, 0, size);
+    Tensor piece = memory.allocate(Math.min(PIECE, values.size()));
+    for (long start = 0; start < values.size(); start += piece.size()) {
+      long size = Math.min(piece.size(), values.size() - start);
+      Tensor a = values.slice(start, size);
+      Tensor b = average.slice(start, size);
+      Tensor kept = piece.slice(0, size);
+      ops.copy(a, kept);
+      ops.copy(b, a);
+      ops.copy(kept, b);
     }
+    memory.release(piece);
     parameters.changed();
   }
 }

@@ -4,11 +4,11 @@ import org.jspecify.annotations.Nullable;
 
 /** Working memory that is kept from use to use and replaced by a larger block when need be. */
 public final class Buffer {
-  private final NativeMemory memory;
+  private final BlockMemory memory;
   private @Nullable Tensor block;
 
   /** An empty buffer; its block is freed with {@code memory}. */
-  public Buffer(NativeMemory memory) {
+  public Buffer(BlockMemory memory) {
     this.memory = memory;
   }
 
@@ -31,6 +31,6 @@ public final class Buffer {
 
   /** Bytes that it holds. */
   public long bytes() {
-    return block == null ? 0 : 4 * block.size();
+    return block == null ? 0 : block.bytes();
   }
 }

@@ -16,9 +16,9 @@ public final class CachingMemory implements Memory, AutoCloseable {
   /** Sizes are rounded up to a multiple of an eighth of their power of two: at most 12.5% more. */
   private static final int STEPS = 8;
 
-  private static final long SMALLEST = 1024;
+  private static final long SMALLEST = 4096;
 
-  private final NativeMemory blocks = new NativeMemory();
+  private final BlockMemory blocks;
   private final Map<Long, Deque<Tensor>> free = new HashMap<>();
   private final IdentityHashMap<Tensor, Use> live = new IdentityHashMap<>();
   private long bytes;
@@ -33,17 +33,31 @@ public final class CachingMemory implements Memory, AutoCloseable {
     }
   }
 
+  /** A cache of the host's memory. */
+  public CachingMemory() {
+    this(new NativeMemory());
+  }
+
+  /**
+   * A cache.
+   *
+   * @param blocks where blocks come from; becomes this memory's, which closes it
+   */
+  public CachingMemory(BlockMemory blocks) {
+    this.blocks = blocks;
+  }
+
   @Override
-  public Tensor allocate(long... shape) {
-    long size = sizeClass(Tensor.sizeOf(shape));
+  public Tensor allocate(ElementType type, long... shape) {
+    long size = sizeClass(type.bytes() * Tensor.sizeOf(shape));
     Deque<Tensor> kept = free.get(size);
     Tensor block = kept == null ? null : kept.poll();
     if (block == null) {
       block = allocateBlock(size);
     }
-    Tensor tensor = Tensor.of(block.data(), shape);
+    Tensor tensor = block.reuse(0, type, shape);
     live.put(tensor, new Use(block));
-    bytes += 4 * size;
+    bytes += size;
     peakBytes = Math.max(peakBytes, bytes);
     return tensor;
   }
@@ -62,8 +76,8 @@ public final class CachingMemory implements Memory, AutoCloseable {
     Tensor root = tensor.root();
     live.remove(root);
     root.invalidate();
-    bytes -= 4 * use.block.size();
-    free.computeIfAbsent(use.block.size(), _ -> new ArrayDeque<>()).push(use.block);
+    bytes -= use.block.bytes();
+    free.computeIfAbsent(use.block.bytes(), _ -> new ArrayDeque<>()).push(use.block);
   }
 
   /** Number of tensors that have an owner. */
@@ -105,11 +119,11 @@ public final class CachingMemory implements Memory, AutoCloseable {
 
   private Tensor allocateBlock(long size) {
     try {
-      return blocks.allocate(size);
+      return blocks.allocate(size / Float.BYTES);
     } catch (OutOfMemoryError e) {
       // What is kept for other sizes may be enough.
       trim();
-      return blocks.allocate(size);
+      return blocks.allocate(size / Float.BYTES);
     }
   }
 
@@ -121,11 +135,12 @@ public final class CachingMemory implements Memory, AutoCloseable {
     return use;
   }
 
-  static long sizeClass(long floats) {
-    if (floats <= SMALLEST) {
+  /** What is taken for so many bytes; a multiple of {@code SMALLEST / STEPS} bytes. */
+  static long sizeClass(long bytes) {
+    if (bytes <= SMALLEST) {
       return SMALLEST;
     }
-    long step = Math.max(Long.highestOneBit(floats) / STEPS, 1);
-    return (floats + step - 1) / step * step;
+    long step = Long.highestOneBit(bytes) / STEPS;
+    return (bytes + step - 1) / step * step;
   }
 }

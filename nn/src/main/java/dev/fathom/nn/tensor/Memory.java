@@ -8,7 +8,12 @@ public interface Memory {
    *
    * @throws OutOfMemoryError naming the shape, if there is no room
    */
-  Tensor allocate(long... shape);
+  Tensor allocate(ElementType type, long... shape);
+
+  /** A tensor of float32 numbers, as {@link #allocate(ElementType, long...)}. */
+  default Tensor allocate(long... shape) {
+    return allocate(ElementType.FLOAT32, shape);
+  }
 
   /**
    * Takes the memory of a tensor back, which is not usable from then on.

@@ -15,7 +15,8 @@ import java.util.List;
  */
 public final class MemoryPlan {
 
-  private static final long ALIGNMENT = 64;
+  /** What a GPU's loads of whole tiles want; more than a cache line of the CPU. */
+  private static final long ALIGNMENT = 256;
 
   private final List<Life> lives;
   private final long bytes;
@@ -32,18 +33,20 @@ public final class MemoryPlan {
 
   /** One allocation: the steps between which it lives, and where it was placed. */
   private static final class Life {
+    final ElementType type;
     final long[] shape;
     final int born;
     int died = Integer.MAX_VALUE;
     long offset = -1;
 
-    Life(long[] shape, int born) {
+    Life(ElementType type, long[] shape, int born) {
+      this.type = type;
       this.shape = shape;
       this.born = born;
     }
 
     long bytes() {
-      return (4 * Tensor.sizeOf(shape) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+      return (type.bytes() * Tensor.sizeOf(shape) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
     boolean overlaps(Life other) {
@@ -58,9 +61,9 @@ public final class MemoryPlan {
     private int step;
 
     @Override
-    public Tensor allocate(long... shape) {
-      Life life = new Life(shape.clone(), step++);
-      Tensor tensor = Tensor.unbacked(shape);
+    public Tensor allocate(ElementType type, long... shape) {
+      Life life = new Life(type, shape.clone(), step++);
+      Tensor tensor = Tensor.unbacked(type, shape);
       lives.add(life);
       live.put(tensor, life);
       return tensor;
@@ -87,7 +90,7 @@ public final class MemoryPlan {
    * @throws IllegalArgumentException if the block is too small
    */
   public Memory replay(Tensor block) {
-    if (4 * block.size() < bytes) {
+    if (block.bytes() < bytes) {
       throw new IllegalArgumentException("a plan of " + bytes + " bytes over a block " + block);
     }
     return new Replay(block);
@@ -102,13 +105,15 @@ public final class MemoryPlan {
     }
 
     @Override
-    public Tensor allocate(long... shape) {
-      if (next == lives.size() || !Arrays.equals(lives.get(next).shape, shape)) {
+    public Tensor allocate(ElementType type, long... shape) {
+      if (next == lives.size()
+          || lives.get(next).type != type
+          || !Arrays.equals(lives.get(next).shape, shape)) {
         throw new IllegalStateException(
-            "allocation " + next + " " + Arrays.toString(shape) + " differs from the plan");
+            "allocation " + next + " " + type + Arrays.toString(shape) + " differs from the plan");
       }
       Life life = lives.get(next++);
-      return Tensor.of(block.slice(life.offset / 4, life.shape).data(), life.shape);
+      return block.reuse(life.offset, type, life.shape);
     }
 
     @Override

@@ -9,7 +9,7 @@ import java.util.IdentityHashMap;
  * Tensors that each own a block from the native allocator, aligned to 64 bytes. What was not
  * released is freed by {@link #close}; use after that throws.
  */
-public final class NativeMemory implements Memory, AutoCloseable {
+public final class NativeMemory implements BlockMemory {
 
   private final IdentityHashMap<Tensor, MemorySegment> live = new IdentityHashMap<>();
   private final Arena arena = Arena.ofShared();
@@ -18,9 +18,9 @@ public final class NativeMemory implements Memory, AutoCloseable {
   private boolean closed;
 
   @Override
-  public Tensor allocate(long... shape) {
-    MemorySegment block = allocateBytes(4 * Tensor.sizeOf(shape));
-    Tensor tensor = Tensor.of(block, shape);
+  public Tensor allocate(ElementType type, long... shape) {
+    MemorySegment block = allocateBytes(type.bytes() * Tensor.sizeOf(shape));
+    Tensor tensor = Tensor.of(block, type, shape);
     live.put(tensor, block);
     return tensor;
   }
@@ -35,12 +35,12 @@ public final class NativeMemory implements Memory, AutoCloseable {
     free(block);
   }
 
-  /** Bytes in use now. */
+  @Override
   public long bytes() {
     return bytes;
   }
 
-  /** The most bytes that were in use at one time. */
+  @Override
   public long peakBytes() {
     return peakBytes;
   }

@@ -7,6 +7,7 @@ import dev.fathom.nn.tensor.CachingMemory;
 import dev.fathom.nn.tensor.Tensor;
 import dev.fathom.training.data.GroundTruth;
 import dev.fathom.training.data.Sample;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
@@ -55,8 +56,7 @@ final class Batch implements AutoCloseable {
       Sample sample = samples.get(b);
       Crop crop = crops.apply(b);
       RgbImage picture = sample.picture();
-      readPicture(
-          backend, memory, picture, crop, pictures.slice(3L * b * pixels, 1, side, side, 3));
+      readPicture(backend, picture, crop, pictures.slice(3L * b * pixels, 1, side, side, 3));
       if (target != null && mask != null) {
         GroundTruth truth = sample.truth();
         if (truth == null) {
@@ -74,13 +74,13 @@ final class Batch implements AutoCloseable {
     return new Batch(memory, pictures, target, mask);
   }
 
-  private static void readPicture(
-      Backend backend, CachingMemory memory, RgbImage picture, Crop crop, Tensor y) {
+  private static void readPicture(Backend backend, RgbImage picture, Crop crop, Tensor y) {
     byte[] rgb = picture.rgb();
-    Tensor bytes = memory.allocate((rgb.length + 3L) / 4);
-    MemorySegment.copy(rgb, 0, bytes.data(), ValueLayout.JAVA_BYTE, 0, rgb.length);
-    backend.augment().readPicture(bytes.data(), picture.width(), picture.height(), crop, y);
-    memory.release(bytes);
+    try (Arena host = Arena.ofConfined()) {
+      MemorySegment bytes = host.allocate(rgb.length);
+      MemorySegment.copy(rgb, 0, bytes, ValueLayout.JAVA_BYTE, 0, rgb.length);
+      backend.augment().readPicture(bytes, picture.width(), picture.height(), crop, y);
+    }
   }
 
   private static void readTarget(
@@ -90,19 +90,11 @@ final class Batch implements AutoCloseable {
       Crop crop,
       Tensor target,
       Tensor mask) {
-    Tensor map = memory.allocate(truth.height(), truth.width()).set(truth.targetDisparity());
+    Tensor map = memory.allocate(truth.height(), truth.width());
+    backend.transfer().write(truth.targetDisparity(), map);
     backend.augment().readMap(map, crop, target);
     memory.release(map);
-    MemorySegment values = target.data();
-    MemorySegment valid = mask.data();
-    for (long i = 0; i < target.size(); i++) {
-      float value = values.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-      boolean known = !Float.isNaN(value);
-      valid.setAtIndex(ValueLayout.JAVA_FLOAT, i, known ? 1 : 0);
-      if (!known) {
-        values.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0);
-      }
-    }
+    backend.vector().splitNan(target, mask);
   }
 
   /** A crop of the picture as one of a map of the same view but another size. */

@@ -7,6 +7,7 @@ import dev.fathom.nn.checkpoint.SafeTensorsWriter;
 import dev.fathom.nn.checkpoint.WritableTensor;
 import dev.fathom.nn.optim.AdamW;
 import dev.fathom.nn.optim.MovingAverage;
+import dev.fathom.nn.tensor.NativeMemory;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.DirectoryStream;
@@ -95,17 +96,16 @@ final class Checkpoints {
       TrainingState state,
       Map<String, String> metadata)
       throws IOException {
-    SafeTensorsWriter.write(
-        weights(state.step()),
-        learner.tensors(learner.parameters().values(), "", _ -> true),
-        metadata);
-    List<WritableTensor> moments = new ArrayList<>();
-    moments.addAll(learner.tensors(optimiser.firstMoments(), "m.", _ -> true));
-    moments.addAll(learner.tensors(optimiser.secondMoments(), "v.", _ -> true));
-    if (average != null) {
-      moments.addAll(learner.tensors(average.average(), "average.", _ -> true));
+    saveWeights(weights(state.step()), learner, metadata);
+    try (NativeMemory host = new NativeMemory()) {
+      List<WritableTensor> moments = new ArrayList<>();
+      moments.addAll(learner.tensors(host, optimiser.firstMoments(), "m.", _ -> true));
+      moments.addAll(learner.tensors(host, optimiser.secondMoments(), "v.", _ -> true));
+      if (average != null) {
+        moments.addAll(learner.tensors(host, average.average(), "average.", _ -> true));
+      }
+      SafeTensorsWriter.write(optimiserFile(state.step()), moments, Map.of());
     }
-    SafeTensorsWriter.write(optimiserFile(state.step()), moments, Map.of());
     byte[] json =
         JSON.writeValueAsBytes(
             new Description(
@@ -168,8 +168,15 @@ final class Checkpoints {
 
   /** Writes the weights of the lowest validation loss yet. */
   <N> void saveBest(Learner<N> learner, Map<String, String> metadata) throws IOException {
-    SafeTensorsWriter.write(
-        best(), learner.tensors(learner.parameters().values(), "", _ -> true), metadata);
+    saveWeights(best(), learner, metadata);
+  }
+
+  private static <N> void saveWeights(Path file, Learner<N> learner, Map<String, String> metadata)
+      throws IOException {
+    try (NativeMemory host = new NativeMemory()) {
+      SafeTensorsWriter.write(
+          file, learner.tensors(host, learner.parameters().values(), "", _ -> true), metadata);
+    }
   }
 
   /** What is in the JSON file. */

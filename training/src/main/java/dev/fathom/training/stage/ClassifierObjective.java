@@ -72,8 +72,9 @@ final class ClassifierObjective implements Objective {
       Pass pass = Pass.training(learner.backend(), learner.memory(), tape, false);
       Tensor logits = learner.network().forward(pass, input);
       learner.memory().release(input);
-      Tensor target = learner.memory().allocate(logits.shape()).set(shares(read, crops));
-      Tensor gradient = learner.memory().allocate(logits.shape());
+      Tensor target = learner.memory().allocate(logits.shape());
+      learner.backend().transfer().write(shares(read, crops), target);
+      Tensor gradient = learner.memory().allocate(logits.type(), logits.shape());
       double loss = learner.backend().loss().crossEntropy(logits, target, 1, gradient);
       learner.memory().release(target);
       tape.seed(logits, gradient);

@@ -10,6 +10,7 @@ import dev.fathom.nn.layer.Weights;
 import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.tensor.CachingMemory;
+import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.nn.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,7 +26,7 @@ import java.util.function.Predicate;
 final class Learner<N> implements AutoCloseable {
 
   private final Backend backend;
-  private final CachingMemory memory = new CachingMemory();
+  private final CachingMemory memory;
   private final Parameters parameters;
   private final N network;
 
@@ -36,6 +37,7 @@ final class Learner<N> implements AutoCloseable {
    */
   Learner(Backend backend, Weights first, Function<Loader, N> build) {
     this.backend = backend;
+    memory = new CachingMemory(backend.newMemory());
     try {
       parameters = new Parameters(backend, memory, ParameterShapes.readBy(build));
       network = build.apply(new Loader(backend, memory, first, parameters));
@@ -61,16 +63,26 @@ final class Learner<N> implements AutoCloseable {
     return network;
   }
 
-  /** The parts of an arena, such as the values or a moment, as tensors for a file. */
-  List<WritableTensor> tensors(Tensor arena, String prefix, Predicate<String> wanted) {
+  /**
+   * The parts of an arena, such as the values or a moment, as tensors for a file.
+   *
+   * @param host holds copies of what lies on a device; the tensors are valid until it is closed
+   */
+  List<WritableTensor> tensors(
+      NativeMemory host, Tensor arena, String prefix, Predicate<String> wanted) {
+    Tensor readable = arena;
+    if (arena.onDevice()) {
+      readable = host.allocate(arena.shape());
+      backend.transfer().read(arena, readable);
+    }
     List<WritableTensor> tensors = new ArrayList<>();
     for (Parameter parameter : parameters.all()) {
       if (wanted.test(parameter.name())) {
-        Tensor part = parameters.slice(arena, parameter);
+        Tensor part = parameters.slice(readable, parameter);
         tensors.add(
             WritableTensor.floats(
                 prefix + parameter.name(),
-                part.data().asSlice(0, 4 * part.size()),
+                part.data().asSlice(0, part.bytes()),
                 parameter.shape()));
       }
     }
@@ -90,10 +102,20 @@ final class Learner<N> implements AutoCloseable {
             source.path(), name + " is missing or not of the shape " + parameter);
       }
     }
-    for (Parameter parameter : parameters.all()) {
-      Tensor part = parameters.slice(arena, parameter);
-      // A slice's memory goes on to the end of its arena.
-      source.readFloats(prefix + parameter.name(), part.data().asSlice(0, 4 * part.size()));
+    try (NativeMemory host = new NativeMemory()) {
+      Tensor readable = arena.onDevice() ? host.allocate(arena.shape()) : arena;
+      if (readable != arena) {
+        // Padding between parameters stays as it is.
+        backend.transfer().read(arena, readable);
+      }
+      for (Parameter parameter : parameters.all()) {
+        Tensor part = parameters.slice(readable, parameter);
+        // A slice's memory goes on to the end of its arena.
+        source.readFloats(prefix + parameter.name(), part.data().asSlice(0, part.bytes()));
+      }
+      if (readable != arena) {
+        backend.transfer().write(readable, arena);
+      }
     }
     parameters.changed();
   }

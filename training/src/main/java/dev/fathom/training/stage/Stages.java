@@ -12,6 +12,7 @@ import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.PatchClassifier;
 import dev.fathom.nn.model.RandomWeights;
 import dev.fathom.nn.optim.AdamW;
+import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.ConfigReader;
@@ -222,7 +223,7 @@ public final class Stages implements AutoCloseable {
     Path encoder = encoder();
     try (DataSet all = sources.open("data.labelled", config.data().labelled());
         Validated sets = Validated.of(config, sources, all);
-        NativeMemory frozenMemory = new NativeMemory()) {
+        BlockMemory frozenMemory = backend.newMemory()) {
       Sources.requireTruth("data.labelled", sets.training());
       DataSet unlabelled =
           labels != null && settings.unlabelled() ? labelledByTeacher(labels) : null;
@@ -303,7 +304,7 @@ public final class Stages implements AutoCloseable {
         });
   }
 
-  private DinoV2 frozenEncoder(Path encoder, NativeMemory memory) throws CheckpointException {
+  private DinoV2 frozenEncoder(Path encoder, BlockMemory memory) throws CheckpointException {
     return ModelSetup.withWeights(
         encoder,
         weights ->
@@ -345,8 +346,10 @@ public final class Stages implements AutoCloseable {
             ConfigReader.write(config));
     Trainer<N> trainer = new Trainer<>(learner, plan, config, checkpoints, listener);
     var _ = trainer.run(objective, validation, step -> StageLog.open(folder, step));
-    SafeTensorsWriter.write(
-        result, learner.tensors(learner.parameters().values(), "", kept), plan.metadata());
+    try (NativeMemory host = new NativeMemory()) {
+      SafeTensorsWriter.write(
+          result, learner.tensors(host, learner.parameters().values(), "", kept), plan.metadata());
+    }
   }
 
   private static long steps(long fixed, double epochs, int size, int batch) {

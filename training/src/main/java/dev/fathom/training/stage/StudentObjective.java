@@ -118,7 +118,7 @@ final class StudentObjective implements Objective {
       Tensor last = features.getLast();
       if (frozen != null) {
         Tensor reference = reference(frozen, clean.pictures(), input, boxes);
-        Tensor gradient = memory.allocate(last.shape());
+        Tensor gradient = memory.allocate(last.type(), last.shape());
         Alignment alignment =
             backend
                 .loss()
