@@ -1,6 +1,7 @@
 /* Each kernel of broken/ has a fault: the emulator must find it, and the repaired kernel must pass. */
 #include "broken/args.h"
 #include "harness.h"
+#include "kernels/args.h"
 
 namespace {
 
@@ -10,7 +11,7 @@ constexpr int SCHEDULES = 6;
 struct Broken {
   explicit Broken(const char* name) {
     reset_device();
-    EXPECT_OK(load_module(program_folder() + "/broken/" + name + ".emu.so"));
+    EXPECT_OK(load_module(std::string("broken/") + name));
   }
   ~Broken() { reset_device(); }
 };
@@ -209,3 +210,62 @@ TEST_ONCE(missing_wait_for_a_host_copy) {
   EXPECT_OK(cuMemFreeHost(pinned));
   EXPECT_OK(cuStreamDestroy(stream));
 }
+
+/* ---- sm_90: faults of a kernel with TMA, mbarriers and wgmma ---- */
+
+namespace {
+
+/* Runs gemm90 on 64 x 64 x 320 with fault number `broken`; empty if the launch failed. */
+std::vector<float> gemm90(int broken, CUresult* result) {
+  constexpr int M = 64, N = 64, K = 320;
+  Tensor a = Tensor::elems(random_values(M * K, 1)), b = Tensor::elems(random_values(N * K, 2));
+  Tensor c = Tensor::empty_floats(M * N);
+  const auto encode = [](fathom_cuda_tensor_map* map, const Tensor& t, int type, uint64_t columns, uint32_t box) {
+    const uint64_t sizes[] = {columns, 64}, strides[] = {columns * (type == CU_TENSOR_MAP_DATA_TYPE_FLOAT32 ? 4 : 2)};
+    const uint32_t boxes[] = {box, 64}, ones[] = {1, 1};
+    EXPECT_OK(cuTensorMapEncodeTiled(reinterpret_cast<CUtensorMap*>(map), type, 2, t, sizes, strides, boxes, ones, 0,
+                                     CU_TENSOR_MAP_SWIZZLE_128B, 0, 0));
+  };
+  gemm90_args args = {};
+  encode(&args.a, a, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, K, 64);
+  encode(&args.b, b, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, K, 64);
+  encode(&args.c, c, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, N, 32);
+  args.k = K, args.broken = broken;
+  *result = try_launch("gemm90", {1}, {160}, GEMM90_SHARED, args);
+  return *result == CUDA_SUCCESS ? c.values() : std::vector<float>();
+}
+
+/* Under some schedule and mode the launch fails or the result is wrong, and reports say one of the words. */
+void expect_gemm90_fault(int fault, const std::vector<const char*>& words) {
+  int seen = 0, told = 0;
+  for (int order = 0; order < SCHEDULES; order++) {
+    for (const int delay : {0, 1}) {
+      reset_device();
+      EXPECT_OK(load_module("kernels/gemm90"));
+      fathom_emulator_configure(order, delay);
+      CUresult result;
+      const std::vector<float> right = gemm90(0, &result);
+      EXPECT(result == CUDA_SUCCESS, "the correct kernel: %s", describe(result).c_str());
+      fathom_emulator_clear_report();
+      const std::vector<float> wrong = gemm90(fault, &result);
+      const bool differs = result == CUDA_SUCCESS && memcmp(right.data(), wrong.data(), 4 * right.size()) != 0;
+      seen += result != CUDA_SUCCESS || differs;
+      for (const char* word : words) told += strstr(fathom_emulator_last_report(), word) != nullptr;
+    }
+  }
+  reset_device();
+  EXPECT(seen > 0, "fault %d is not seen", fault);
+  EXPECT(told > 0 || words.empty(), "fault %d: last report %s", fault, fathom_emulator_last_report());
+}
+
+}  // namespace
+
+TEST_ONCE(mbarrier_without_init) { expect_gemm90_fault(1, {"not initialised"}); }
+TEST_ONCE(missing_wait_for_an_empty_stage) { expect_gemm90_fault(2, {}); }
+TEST_ONCE(fewer_bytes_expected_than_arrive) { expect_gemm90_fault(3, {"more bytes arrive"}); }
+TEST_ONCE(more_bytes_expected_than_arrive) { expect_gemm90_fault(4, {"deadlock"}); }
+TEST_ONCE(over_arrival) { expect_gemm90_fault(5, {"over-arrival"}); }
+TEST_ONCE(missing_wait_for_a_full_stage) { expect_gemm90_fault(6, {}); }
+TEST_ONCE(missing_wgmma_fence) { expect_gemm90_fault(7, {"wgmma_fence"}); }
+TEST_ONCE(missing_wait_for_wgmma) { expect_gemm90_fault(8, {}); }
+TEST_ONCE(missing_wait_for_a_bulk_store) { expect_gemm90_fault(9, {"bulk stores"}); }
