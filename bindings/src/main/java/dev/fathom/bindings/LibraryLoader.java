@@ -1,6 +1,5 @@
 package dev.fathom.bindings;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.fathom.bindings.FathomLoadException.Attempt;
@@ -255,7 +254,7 @@ final class LibraryLoader {
         symbols = SymbolLookup.libraryLookup(file, probe);
       } catch (IllegalArgumentException e) {
         throw new Rejection(
-            file + " cannot be loaded: " + linkerMessage(file),
+            file + " cannot be loaded: " + SharedLibrary.linkerMessage(file.toString()),
             "a library for this system is needed, in a folder from which programs may run");
       }
       int abi = callForInt(find(symbols, "fathom_abi_version", file));
@@ -289,30 +288,6 @@ final class LibraryLoader {
                 "take it away from there, or give the right file with -Dfathom.library"));
   }
 
-  /** Why the dynamic linker does not take a file, which SymbolLookup keeps to itself. */
-  private static String linkerMessage(Path file) {
-    SymbolLookup libc = LINKER.defaultLookup();
-    MethodHandle open =
-        LINKER.downcallHandle(
-            libc.findOrThrow("dlopen"), FunctionDescriptor.of(ADDRESS, ADDRESS, JAVA_INT));
-    MethodHandle error =
-        LINKER.downcallHandle(
-            libc.findOrThrow("dlerror"), FunctionDescriptor.of(FathomNative.C_POINTER));
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment library =
-          (MemorySegment) open.invokeExact(call.allocateFrom(file.toString()), 1);
-      MemorySegment text = (MemorySegment) error.invokeExact();
-      if (library.address() != 0 || text.address() == 0) {
-        return "unknown reason";
-      }
-      String message = text.getString(0);
-      String prefix = file + ": ";
-      return message.startsWith(prefix) ? message.substring(prefix.length()) : message;
-    } catch (Throwable e) {
-      throw new AssertionError("dlopen and dlerror do not throw", e);
-    }
-  }
-
   /** Makes a restricted call of no effect, so that a JVM that denies them is told apart early. */
   private void requireNativeAccess() {
     try {
@@ -328,7 +303,7 @@ final class LibraryLoader {
     }
   }
 
-  private static int effectiveUser() throws Rejection {
+  static int effectiveUser() throws Rejection {
     return callForInt(
         LINKER
             .defaultLookup()
