@@ -227,7 +227,7 @@ DEV void multiply(A& a, B& b, GemmSteps steps, OnA on_a, OnB on_b, GemmSums<Tile
     const elem* a_tile = a.tile(step, slot);
     const elem* b_tile = b.tile(step, slot);
     /* Fragments of floats are twice as large: two of these steps at a time would spill. */
-    constexpr int UNROLL = sizeof(elem) == 2 ? 2 : 1;
+    [[maybe_unused]] constexpr int UNROLL = sizeof(elem) == 2 ? 2 : 1;
 #pragma unroll UNROLL
     for (int k = 0; k < FATHOM_GEMM_K; k += 16) {
       FragA fa[Tile::DOWN_FRAGMENTS];

@@ -10,7 +10,7 @@
 
 extern "C" __global__ void __launch_bounds__(FATHOM_LINEAR_THREADS)
     fathom_differentiate(const GRID_CONSTANT fathom_cuda_differentiate_args args) {
-  __shared__ float sums[FATHOM_LINEAR_THREADS * 8];
+  __shared__ __align__(16) float sums[FATHOM_LINEAR_THREADS * 8];
   const int chunk = (int)threadIdx.x % args.chunks;
   const int row_step = FATHOM_LINEAR_THREADS / args.chunks;
   const int c = ((int)blockIdx.x * args.chunks + chunk) * 8, n = args.columns - c;

@@ -51,7 +51,7 @@ DEV float sum_gradient(const fathom_cuda_project_backward_args& args, int64_t pi
 
 extern "C" __global__ void __launch_bounds__(FATHOM_PROJECT_THREADS)
     fathom_project_backward(const GRID_CONSTANT fathom_cuda_project_backward_args args) {
-  __shared__ float sums[FATHOM_PROJECT_THREADS * 8];
+  __shared__ __align__(16) float sums[FATHOM_PROJECT_THREADS * 8];
   const int lanes = args.lanes, group = FATHOM_PROJECT_THREADS / lanes;
   const int lane = (int)threadIdx.x % lanes;
   const int64_t begin = (int64_t)blockIdx.x * args.block_pixels + threadIdx.x / lanes;
