@@ -65,8 +65,9 @@ enum {
  *   128x128, s = 1: tiles 88, waves 1, cost 16384 * 38 * 16 = 9961472
  *   128x128, s = 2: waves ceil(176/132) = 2, cost 2 * 16384 * 22 * 16 + 8 * 2 * 1402880 / 132 = 11704382
  *   128x64,  s = 1: tiles 176, waves 2, cost 2 * 8192 * 38 * 18 = 11206656
+ *   128x64,  s = 2: waves ceil(352/132) = 3, cost 3 * 8192 * 22 * 18 + 8 * 2 * 1402880 / 132 = 9902142
  *   64x64,   s = 1: tiles 352, waves 3, cost 3 * 4096 * 38 * 22 = 10272768
- *   (more splits cost more) -> 128x128, 1 split.
+ *   (all others cost more) -> 128x64, 2 splits.
  */
 typedef struct {
   int32_t tile;   /* FATHOM_GEMM_... */

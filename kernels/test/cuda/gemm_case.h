@@ -18,6 +18,16 @@ constexpr TileShape TILE_64X64 = {"64x64", 64, 64, 128, 40960, 22};
 constexpr TileShape TILE_128X32 = {"128x32", 128, 32, 128, 51200, 20};
 constexpr TileShape TILE_ANY = {"any", 64, 64, 128, 40960, 22};
 
+/* A tensor where a condition holds, else NULL; for argument structs. */
+struct Given {
+  CUdeviceptr address;
+  template <class T>
+  operator T*() const {
+    return reinterpret_cast<T*>(address);
+  }
+};
+inline Given given(bool condition, const Tensor& tensor) { return {condition ? tensor.address() : 0}; }
+
 inline int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
 inline unsigned blocks_of(int64_t n, int64_t each) { return static_cast<unsigned>(ceil_div(n, each)); }
 
