@@ -187,4 +187,20 @@ DEV void accumulators_to_a(FragA& a, const FragC& left, const FragC& right) {
 #endif
 }
 
+/* ReLU of a fragment's elements; NaN stays NaN. */
+template <class Fragment>
+DEV void relu(Fragment& f) {
+#pragma unroll
+  for (int i = 0; i < (int)(sizeof(f.x) / sizeof(f.x[0])); i++) {
+#ifdef FATHOM_ELEM_FLOAT
+    f.x[i] = f.x[i] < 0.0f ? 0.0f : f.x[i];
+#elif defined(__CUDACC__)
+    asm("max.NaN.bf16x2 %0, %0, %1;" : "+r"(f.x[i]) : "r"(0u));
+#else
+    const float low = low_bf16(f.x[i]), high = high_bf16(f.x[i]);
+    f.x[i] = pack_bf16(low < 0.0f ? 0.0f : low, high < 0.0f ? 0.0f : high);
+#endif
+  }
+}
+
 #endif

@@ -1,0 +1,399 @@
+/*
+ * C [M,N] = A [M,K] B [K,N] on tensor cores: one block computes one tile of C.
+ *
+ * Both operands go to shared memory in steps of 32 along K, by asynchronous copies that run STAGES - 1 steps
+ * ahead; from there fragments go to registers. An operand is an object that knows where its part of a step
+ * comes from:
+ *
+ *   fetch(step, slot)          starts the copies of a step; called once per step, in rising order
+ *   tile(step, slot)           where that step lies in shared memory
+ *   load(fragment, tile, ...)  a fragment of it
+ *
+ * The sums leave through shared memory, so that each thread then has 8 neighbours of a row, whole 16-byte
+ * accesses: finish_tile hands them to a sink, sink(row, column, values).
+ */
+#ifndef FATHOM_CUDA_GEMM_TILE_H
+#define FATHOM_CUDA_GEMM_TILE_H
+
+#include "args_gemm.h"
+#include "dev.h"
+
+DEV int ceil_div(int a, int b) { return (a + b - 1) / b; }
+DEV int round_up_8(int a) { return (a + 7) & ~7; }
+
+/* ---- tiles ---- */
+
+template <int ROWS, int COLUMNS, int WARPS_DOWN, int WARPS_ACROSS>
+struct GemmTile {
+  static constexpr int M = ROWS, N = COLUMNS;
+  static constexpr int THREADS = 32 * WARPS_DOWN * WARPS_ACROSS;
+  static constexpr int WARP_M = M / WARPS_DOWN, WARP_N = N / WARPS_ACROSS;
+  static constexpr int ACROSS = WARPS_ACROSS;
+  /* Fragments of a warp: 16 rows or 8 columns each. */
+  static constexpr int DOWN_FRAGMENTS = WARP_M / 16, ACROSS_FRAGMENTS = WARP_N / 8;
+  /* Elements of an operand's slot, enough for both ways to store it. */
+  static constexpr int A_SLOT = M * (FATHOM_GEMM_K + FATHOM_GEMM_PAD);
+  static constexpr int B_SLOT = N * (FATHOM_GEMM_K + FATHOM_GEMM_PAD);
+  /* Floats between rows of C in shared memory: 8 modulo 32, so that fragments meet no bank twice. */
+  static constexpr int C_STRIDE = N + 8;
+  static_assert(M * C_STRIDE * 4 <= FATHOM_GEMM_STAGES * (A_SLOT + B_SLOT) * 2, "C fits in the slots");
+};
+/*
+ * Occupancy: registers allow 128x128 (126 registers a thread) 2 blocks on a multiprocessor, 128x64 (141) 3,
+ * 64x64 (94) 5, 128x32 (112) 4; shared memory allows the numbers in args_gemm.h. The multiplication of
+ * floats, done without tensor cores, needs all registers.
+ */
+#ifdef FATHOM_ELEM_FLOAT
+#define GEMM_BOUNDS(Tile, BLOCKS) __launch_bounds__(Tile::THREADS, 1)
+#else
+#define GEMM_BOUNDS(Tile, BLOCKS) __launch_bounds__(Tile::THREADS, BLOCKS)
+#endif
+typedef GemmTile<128, 128, 2, 4> Tile128x128;
+typedef GemmTile<128, 64, 2, 2> Tile128x64;
+typedef GemmTile<64, 64, 2, 2> Tile64x64;
+typedef GemmTile<128, 32, 4, 1> Tile128x32;
+
+template <class Tile>
+struct GemmSums {
+  FragC c[Tile::DOWN_FRAGMENTS][Tile::ACROSS_FRAGMENTS];
+};
+
+/* A slice of K for block y of the grid: steps [first, end). */
+struct GemmSteps {
+  int first, end;
+};
+DEV GemmSteps gemm_steps(int depth, int splits) {
+  const int steps = ceil_div(depth, FATHOM_GEMM_K), each = ceil_div(steps, splits);
+  GemmSteps s;
+  s.first = min((int)blockIdx.y * each, steps);
+  s.end = min(s.first + each, steps);
+  return s;
+}
+
+/* ---- operands that are plain matrices ---- */
+
+/* Copies 8 elements to shared memory, the first n of which exist. Aligned: n is 8 or, for zeros, <= 0. */
+template <bool ALIGNED>
+DEV void fetch_8(elem* to, const elem* from, int n) {
+  if (ALIGNED) {
+    copy_async_8(to, from, n > 0);
+  } else {
+    for (int i = 0; i < 8; i++) to[i] = i < n ? from[i] : from_float<elem>(0.0f);
+  }
+}
+
+/* ROWS rows of a matrix whose K is contiguous: A as [M,K] or B as [N,K]. Past the end it is 0. */
+template <int ROWS, int THREADS, bool ALIGNED>
+struct RowOperand {
+  static constexpr int STRIDE = FATHOM_GEMM_K + FATHOM_GEMM_PAD;
+  static constexpr int CHUNKS = FATHOM_GEMM_K / 8;
+  static constexpr int PASS = THREADS / CHUNKS; /* rows that the block copies at a time */
+  elem* slots;
+  const elem* from;
+  int64_t pass_stride;
+  int rows, depth; /* left from this thread's place on */
+  int at;
+
+  DEV_MEMBER void init(elem* shared, const elem* matrix, int64_t stride, int first, int row_count,
+                       int k_count) {
+    const int row = (int)threadIdx.x / CHUNKS, chunk = (int)threadIdx.x % CHUNKS * 8;
+    slots = shared;
+    at = row * STRIDE + chunk;
+    from = matrix + (int64_t)(first + row) * stride + chunk;
+    pass_stride = PASS * stride;
+    rows = row_count - first - row;
+    depth = k_count - chunk;
+  }
+  DEV_MEMBER void fetch(int step, int slot) {
+    elem* to = slots + slot * (ROWS * STRIDE) + at;
+    const int k = step * FATHOM_GEMM_K;
+#pragma unroll
+    for (int pass = 0; pass < ROWS / PASS; pass++)
+      fetch_8<ALIGNED>(to + pass * PASS * STRIDE, from + pass * pass_stride + k,
+                       pass * PASS < rows ? depth - k : 0);
+  }
+  DEV_MEMBER const elem* tile(int step, int slot) const {
+    (void)step;
+    return slots + slot * (ROWS * STRIDE);
+  }
+  DEV_MEMBER void load(FragA& a, const elem* tile, int row, int k) const {
+    load_a(a, tile + row * STRIDE + k, STRIDE);
+  }
+  DEV_MEMBER void load(FragB (&b)[2], const elem* tile, int column, int k) const {
+    load_b_pair(b, tile + column * STRIDE + k, STRIDE);
+  }
+};
+
+/* How [32][COLUMNS] of a step, stored with columns contiguous, are shared among the threads. */
+template <int COLUMNS, int THREADS>
+struct ColumnTile {
+  static constexpr int STRIDE = COLUMNS + FATHOM_GEMM_PAD;
+  static constexpr int CHUNKS = COLUMNS / 8;
+  static constexpr int PASS = THREADS / CHUNKS; /* k that the block copies at a time */
+  static constexpr int PASSES = FATHOM_GEMM_K / PASS;
+  static constexpr int SLOT = COLUMNS * (FATHOM_GEMM_K + FATHOM_GEMM_PAD);
+  static_assert(PASSES >= 1 && PASSES * PASS == FATHOM_GEMM_K, "the block copies whole rows");
+  elem* slots;
+
+  DEV_MEMBER int my_k() const { return (int)threadIdx.x / CHUNKS; }
+  DEV_MEMBER int my_column() const { return (int)threadIdx.x % CHUNKS * 8; }
+  /* Where this thread puts its chunk of pass 0. */
+  DEV_MEMBER elem* mine(int slot) const { return slots + slot * SLOT + my_k() * STRIDE + my_column(); }
+  DEV_MEMBER const elem* tile(int step, int slot) const {
+    (void)step;
+    return slots + slot * SLOT;
+  }
+  DEV_MEMBER void load(FragA& a, const elem* tile, int row, int k) const {
+    load_a_transposed(a, tile + k * STRIDE + row, STRIDE);
+  }
+  DEV_MEMBER void load(FragB (&b)[2], const elem* tile, int column, int k) const {
+    load_b_transposed_pair(b, tile + k * STRIDE + column, STRIDE);
+  }
+};
+
+/* COLUMNS columns of a matrix stored as [K,M] (A) or [K,N] (B). Past the end it is 0. */
+template <int COLUMNS, int THREADS, bool ALIGNED>
+struct ColumnOperand : ColumnTile<COLUMNS, THREADS> {
+  typedef ColumnTile<COLUMNS, THREADS> Base;
+  const elem* from;
+  int64_t row_stride;
+  int columns, depth;
+
+  DEV_MEMBER void init(elem* shared, const elem* matrix, int64_t stride, int first, int column_count,
+                       int k_count) {
+    this->slots = shared;
+    from = matrix + this->my_k() * stride + first + this->my_column();
+    row_stride = stride;
+    columns = column_count - first - this->my_column();
+    depth = k_count - this->my_k();
+  }
+  DEV_MEMBER void fetch(int step, int slot) {
+    elem* to = this->mine(slot);
+    const int k = step * FATHOM_GEMM_K;
+#pragma unroll
+    for (int pass = 0; pass < Base::PASSES; pass++)
+      fetch_8<ALIGNED>(to + pass * Base::PASS * Base::STRIDE, from + (k + pass * Base::PASS) * row_stride,
+                       k + pass * Base::PASS < depth ? columns : 0);
+  }
+};
+
+/* ---- the product ---- */
+
+/* What happens to fragments before they are multiplied. */
+struct AsTheyAre {
+  template <class Fragment>
+  DEV_MEMBER void operator()(Fragment&) const {}
+};
+/* ReLU where `on`. */
+struct WithRelu {
+  bool on;
+  template <class Fragment>
+  DEV_MEMBER void operator()(Fragment& f) const {
+    if (on) relu(f);
+  }
+};
+
+/* sums = A B over the steps. Afterwards shared memory is free. */
+template <class Tile, class A, class B, class OnA, class OnB>
+DEV void multiply(A& a, B& b, GemmSteps steps, OnA on_a, OnB on_b, GemmSums<Tile>& sums) {
+  constexpr int STAGES = FATHOM_GEMM_STAGES;
+  const int row = warp_id() / Tile::ACROSS * Tile::WARP_M;
+  const int column = warp_id() % Tile::ACROSS * Tile::WARP_N;
+#pragma unroll
+  for (int i = 0; i < Tile::DOWN_FRAGMENTS; i++)
+#pragma unroll
+    for (int j = 0; j < Tile::ACROSS_FRAGMENTS; j++)
+#pragma unroll
+      for (int e = 0; e < 4; e++) sums.c[i][j].x[e] = 0.0f;
+
+#pragma unroll
+  for (int s = 0; s < STAGES - 1; s++) {
+    if (steps.first + s < steps.end) {
+      a.fetch(steps.first + s, s);
+      b.fetch(steps.first + s, s);
+    }
+    copy_async_commit();
+  }
+  int slot = 0, free_slot = STAGES - 1;
+  for (int step = steps.first; step < steps.end; step++) {
+    copy_async_wait<STAGES - 2>();
+    /* Everybody's copies of this step are there, and everybody is through with the previous one. */
+    __syncthreads();
+    if (step + STAGES - 1 < steps.end) {
+      a.fetch(step + STAGES - 1, free_slot);
+      b.fetch(step + STAGES - 1, free_slot);
+    }
+    copy_async_commit();
+    const elem* a_tile = a.tile(step, slot);
+    const elem* b_tile = b.tile(step, slot);
+    /* Fragments of floats are twice as large: two of these steps at a time would spill. */
+    [[maybe_unused]] constexpr int UNROLL = sizeof(elem) == 2 ? 2 : 1;
+#pragma unroll UNROLL
+    for (int k = 0; k < FATHOM_GEMM_K; k += 16) {
+      FragA fa[Tile::DOWN_FRAGMENTS];
+      FragB fb[Tile::ACROSS_FRAGMENTS / 2][2];
+#pragma unroll
+      for (int i = 0; i < Tile::DOWN_FRAGMENTS; i++) {
+        a.load(fa[i], a_tile, row + i * 16, k);
+        on_a(fa[i]);
+      }
+#pragma unroll
+      for (int j = 0; j < Tile::ACROSS_FRAGMENTS / 2; j++) {
+        b.load(fb[j], b_tile, column + j * 16, k);
+        on_b(fb[j][0]);
+        on_b(fb[j][1]);
+      }
+#pragma unroll
+      for (int i = 0; i < Tile::DOWN_FRAGMENTS; i++)
+#pragma unroll
+        for (int j = 0; j < Tile::ACROSS_FRAGMENTS; j++) mma(sums.c[i][j], fa[i], fb[j / 2][j % 2]);
+    }
+    slot = slot + 1 < STAGES ? slot + 1 : 0;
+    free_slot = free_slot + 1 < STAGES ? free_slot + 1 : 0;
+  }
+  copy_async_wait<0>();
+  __syncthreads();
+}
+
+/* ---- the way out ---- */
+
+/* The sums to shared memory as [M][C_STRIDE]. */
+template <class Tile>
+DEV void spread_sums(const GemmSums<Tile>& sums, float* shared) {
+  const int row = warp_id() / Tile::ACROSS * Tile::WARP_M;
+  const int column = warp_id() % Tile::ACROSS * Tile::WARP_N;
+#pragma unroll
+  for (int i = 0; i < Tile::DOWN_FRAGMENTS; i++)
+#pragma unroll
+    for (int j = 0; j < Tile::ACROSS_FRAGMENTS; j++)
+#pragma unroll
+      for (int e = 0; e < 4; e += 2)
+        store_2(shared + (row + i * 16 + fragment_row(e)) * Tile::C_STRIDE + column + j * 8 +
+                    fragment_column(e),
+                sums.c[i][j].x[e], sums.c[i][j].x[e + 1]);
+  __syncthreads();
+}
+
+/* 8 floats of shared memory; neighbouring lanes read neighbouring eights. */
+DEV void load_8_spread(const float* p, float (&v)[8]) {
+  /* Of 8 lanes, 4 begin with their second half, so that no bank is asked twice. */
+  const int second = threadIdx.x & 4;
+  float a[4], b[4];
+  load_4(p + second, a);
+  load_4(p + (second ^ 4), b);
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    v[i] = second ? b[i] : a[i];
+    v[4 + i] = second ? a[i] : b[i];
+  }
+}
+
+/* sink(row, column, values) for every 8 neighbours of the tile, rows and columns counted within it. */
+template <class Tile, class Sink>
+DEV void finish_tile(const GemmSums<Tile>& sums, unsigned char* memory, const Sink& sink) {
+  float* shared = (float*)memory;
+  spread_sums<Tile>(sums, shared);
+  constexpr int CHUNKS = Tile::N / 8;
+  for (int i = (int)threadIdx.x; i < Tile::M * CHUNKS; i += Tile::THREADS) {
+    const int row = i / CHUNKS, column = i % CHUNKS * 8;
+    float v[8];
+    load_8_spread(shared + row * Tile::C_STRIDE + column, v);
+    sink(row, column, v);
+  }
+}
+
+/* n of 8 neighbours, the others 0. whole: n is 8 and p is aligned to 16 bytes. */
+template <class T>
+DEV void load_some(const T* p, int n, bool whole, float (&v)[8]) {
+  if (whole) {
+    load_8(p, v);
+  } else {
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] = i < n ? to_float(p[i]) : 0.0f;
+  }
+}
+template <class T>
+DEV void store_some(T* p, int n, bool whole, const float (&v)[8]) {
+  if (whole) {
+    store_8(p, v);
+  } else {
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+      if (i < n) p[i] = from_float<T>(v[i]);
+  }
+}
+
+/* Which tile of C this block has. */
+struct TilePlace {
+  int row, column;
+};
+template <class Tile>
+DEV TilePlace tile_place(int columns) {
+  const int across = ceil_div(columns, Tile::N);
+  TilePlace place;
+  place.row = (int)blockIdx.x / across * Tile::M;
+  place.column = (int)blockIdx.x % across * Tile::N;
+  return place;
+}
+
+/* A sink for parts of sums: partial [splits][M][N]. */
+struct PartialSink {
+  float* partial;
+  TilePlace place;
+  int rows, columns;
+  DEV_MEMBER void operator()(int row, int column, const float (&v)[8]) const {
+    const int r = place.row + row, c = place.column + column;
+    if (r >= rows || c >= columns) return;
+    store_some(partial + ((int64_t)blockIdx.y * rows + r) * columns + c, columns - c, columns % 8 == 0, v);
+  }
+};
+
+/* The sum of the parts of 8 neighbours, in the order of the splits. */
+DEV void sum_parts(const float* partial, int splits, int rows, int columns, int row, int column,
+                   float (&v)[8]) {
+  const bool whole = columns % 8 == 0;
+  const float* p = partial + (int64_t)row * columns + column;
+  load_some(p, columns - column, whole, v);
+  for (int s = 1; s < splits; s++) {
+    float next[8];
+    load_some(p + (int64_t)s * rows * columns, columns - column, whole, next);
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] += next[i];
+  }
+}
+
+/* sink(row, column, values) for every 8 neighbours of C [rows,columns], from its parts: ..._reduce. */
+template <class Sink>
+DEV void finish_parts(const float* partial, int splits, int rows, int columns, const Sink& sink) {
+  const int chunks = ceil_div(columns, 8);
+  const int64_t i = (int64_t)blockIdx.x * FATHOM_GEMM_REDUCE_THREADS + threadIdx.x;
+  if (i >= (int64_t)rows * chunks) return;
+  const int row = (int)(i / chunks), column = (int)(i % chunks) * 8;
+  float v[8];
+  sum_parts(partial, splits, rows, columns, row, column, v);
+  sink(row, column, v);
+}
+
+/* ---- activations ---- */
+
+enum { ACTIVATION_NONE = 0, ACTIVATION_RELU = 1, ACTIVATION_GELU = 2, ACTIVATION_SIGMOID = 3 };
+
+/* The exact GELU, x * (1 + erf(x / sqrt 2)) / 2. */
+DEV float gelu(float x) { return 0.5f * x * (1.0f + erff(x * 0.70710678118654752f)); }
+DEV float gelu_slope(float x) {
+  return 0.5f * (1.0f + erff(x * 0.70710678118654752f)) +
+         x * 0.39894228040143268f * expf(-0.5f * x * x);
+}
+DEV float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+DEV void activate(int activation, float (&v)[8]) {
+  if (activation == ACTIVATION_RELU) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] = v[i] <= 0.0f ? 0.0f : v[i];
+  } else if (activation == ACTIVATION_GELU) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] = gelu(v[i]);
+  }
+}
+
+#endif
