@@ -18,7 +18,9 @@ enum {
 
 /*
  * fathom_resize_bilinear, ..._vector, ..._float, ..._float_vector.
- * align_corners 1: source = o * (H-1)/(OH-1); 0: source = (o + 1/2) * H/OH - 1/2, clamped at 0.
+ * align_corners 1: source = o * scale; 0: source = (o + 1/2) * scale - 1/2, clamped at 0. The host computes
+ * scale_y = align_corners ? OH > 1 ? (float)(H-1) / (float)(OH-1) : 0 : (float)H / (float)OH, likewise
+ * scale_x: a division in every thread would cost as much as the blending.
  *
  * grid: (B * OH, ceil(OW * C / n / THREADS)), n = 1 or VECTOR; block: 256; shared: 0.
  */
@@ -29,6 +31,7 @@ typedef struct {
   int32_t height, width, channels;
   int32_t out_height, out_width;
   int32_t align_corners; /* 0 or 1 */
+  float scale_y, scale_x;
 } fathom_cuda_resize_bilinear_args;
 
 /*
@@ -44,6 +47,7 @@ typedef struct {
   int32_t out_height, out_width;
   int32_t align_corners; /* 0 or 1 */
   int32_t accumulate;    /* 1: dx is added to; 0: overwritten */
+  float scale_y, scale_x;
   int32_t reserved;      /* 0 */
 } fathom_cuda_resize_bilinear_backward_args;
 

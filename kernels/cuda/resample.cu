@@ -60,18 +60,33 @@ struct Linear {
   float fraction; /* of high */
 };
 
+/*
+ * Outputs [*from, *to) whose position, (o + offset) * scale - offset, may lie within `reach` of a pixel;
+ * the first and last pixel also stand for what lies beyond. Position and bounds are rounded, by far less
+ * than an output where an axis has less than a million: rounding outwards is margin enough, and `slack`
+ * sees to longer ones.
+ */
+DEV void output_range(int pixel, int source, int size, float scale, float offset, float reach,
+                      int* from, int* to) {
+  *from = 0;
+  *to = size;
+  if (!(scale > 0.0f)) return;
+  const float slack = 1e-6f * (float)size;
+  if (pixel > 0) {
+    const float first = __fdividef((float)pixel - reach + offset, scale) - offset - slack;
+    *from = (int)fminf(fmaxf(floorf(first), 0.0f), (float)size);
+  }
+  if (pixel < source - 1) {
+    const float last = __fdividef((float)pixel + reach + offset, scale) - offset + slack;
+    *to = (int)fminf(fmaxf(ceilf(last) + 1.0f, 0.0f), (float)size);
+  }
+}
+
 struct BilinearAxis {
   int source, size;
+  float scale; /* source pixels for a step of an output */
   bool align_corners;
-  float scale; /* as torch's upsample_bilinear2d, in float */
 
-  DEV_MEMBER BilinearAxis(int source_, int size_, bool align) : source(source_), size(size_), align_corners(align) {
-    scale = 0.0f;
-    if (!align)
-      scale = (float)source / (float)size;
-    else if (size > 1)
-      scale = (float)(source - 1) / (float)(size - 1);
-  }
   DEV_MEMBER Linear taps(int output) const {
     float position = (float)output;
     if (source != size)
@@ -85,20 +100,10 @@ struct BilinearAxis {
     const Linear t = taps(output);
     return (t.low == pixel ? 1.0f - t.fraction : 0.0f) + (t.high == pixel ? t.fraction : 0.0f);
   }
-  /* Outputs [*from, *to) that may take from a pixel: a bound, an output wider than exact at both ends. */
+  /* Outputs [*from, *to) that may take from a pixel; what it contains too much has weight 0. */
   DEV_MEMBER void range(int pixel, int* from, int* to) const {
-    *from = 0;
-    *to = size;
-    if (!(scale > 0.0f)) return;
     const float offset = align_corners ? 0.0f : 0.5f;
-    if (pixel > 0) {
-      const float first = floorf(((float)(pixel - 1) + offset) / scale - offset) - 1.0f;
-      *from = (int)fminf(fmaxf(first, 0.0f), (float)size);
-    }
-    if (pixel < source - 1) {
-      const float last = ceilf(((float)(pixel + 1) + offset) / scale - offset) + 2.0f;
-      *to = (int)fminf(fmaxf(last, 0.0f), (float)size);
-    }
+    output_range(pixel, source, size, scale, offset, 1.0f, from, to);
   }
 };
 
@@ -141,18 +146,8 @@ struct BicubicAxis {
     for (int k = 0; k < 4; k++) sum += pixel(c, k) == wanted ? c.weight[k] : 0.0f;
     return sum;
   }
-  /* As above. */
   DEV_MEMBER void range(int wanted, int* from, int* to) const {
-    *from = 0;
-    *to = size;
-    if (wanted > 0) {
-      const double first = floor(((double)wanted - 1.5) / step - 0.5) - 1.0;
-      *from = (int)fmin(fmax(first, 0.0), (double)size);
-    }
-    if (wanted < source - 1) {
-      const double last = ceil(((double)wanted + 2.5) / step - 0.5) + 2.0;
-      *to = (int)fmin(fmax(last, 0.0), (double)size);
-    }
+    output_range(wanted, source, size, (float)step, 0.5f, 2.0f, from, to);
   }
 };
 
@@ -163,8 +158,8 @@ DEV void resize_bilinear(const fathom_cuda_resize_bilinear_args& a) {
   const int image = blockIdx.x / a.out_height, row = blockIdx.x % a.out_height;
   const Place place = place_in_row<N>(a.out_width, a.channels);
   if (!place.valid) return;
-  const Linear y = BilinearAxis(a.height, a.out_height, a.align_corners).taps(row);
-  const Linear x = BilinearAxis(a.width, a.out_width, a.align_corners).taps(place.column);
+  const Linear y = BilinearAxis{a.height, a.out_height, a.scale_y, a.align_corners != 0}.taps(row);
+  const Linear x = BilinearAxis{a.width, a.out_width, a.scale_x, a.align_corners != 0}.taps(place.column);
   const T* source = (const T*)a.x + (int64_t)image * a.height * a.width * a.channels + place.channel;
   const T* top = source + (int64_t)y.low * a.width * a.channels;
   const T* bottom = source + (int64_t)y.high * a.width * a.channels;
@@ -214,13 +209,19 @@ DEV void gather(float (&sum)[N], const Axis& rows, const Axis& columns, int row,
   int top, bottom, left, right;
   rows.range(row, &top, &bottom);
   columns.range(column, &left, &right);
-  for (int y = top; y < bottom; y++) {
-    const float across = rows.weight(y, row);
-    if (across == 0.0f) continue;
-    const T* line = dy + (int64_t)y * columns.size * channels;
-    for (int x = left; x < right; x++) {
-      const float weight = across * columns.weight(x, column);
-      if (weight != 0.0f) add_channels(sum, weight, line + (int64_t)x * channels);
+  constexpr int kStep = 4; /* columns whose weights are kept, and whose loads are under way together */
+  for (int x = left; x < right; x += kStep) {
+    float weight[kStep];
+#pragma unroll
+    for (int i = 0; i < kStep; i++)
+      weight[i] = x + i < right ? columns.weight(x + i, column) : 0.0f;
+    for (int y = top; y < bottom; y++) {
+      const float across = rows.weight(y, row);
+      if (across == 0.0f) continue;
+      const T* line = dy + ((int64_t)y * columns.size + x) * channels;
+#pragma unroll
+      for (int i = 0; i < kStep; i++)
+        if (weight[i] != 0.0f) add_channels(sum, across * weight[i], line + (int64_t)i * channels);
     }
   }
 }
@@ -232,8 +233,8 @@ DEV void resize_bilinear_backward(const fathom_cuda_resize_bilinear_backward_arg
   if (!place.valid) return;
   T* dx = (T*)a.dx + ((int64_t)blockIdx.x * a.width + place.column) * a.channels + place.channel;
   float sum[N] = {};
-  gather<T>(sum, BilinearAxis(a.height, a.out_height, a.align_corners),
-            BilinearAxis(a.width, a.out_width, a.align_corners), row, place.column,
+  gather<T>(sum, BilinearAxis{a.height, a.out_height, a.scale_y, a.align_corners != 0},
+            BilinearAxis{a.width, a.out_width, a.scale_x, a.align_corners != 0}, row, place.column,
             (const T*)a.dy + (int64_t)image * a.out_height * a.out_width * a.channels + place.channel,
             a.channels);
   if (a.accumulate) add_channels(sum, 1.0f, dx);
@@ -284,11 +285,12 @@ DEV void preprocess(const fathom_cuda_preprocess_args& a) {
 
 }  // namespace
 
-#define RESAMPLE(NAME, ARGS, ...)                                   \
-  extern "C" __global__ void __launch_bounds__(kThreads) fathom_##NAME( \
-      const GRID_CONSTANT fathom_cuda_##ARGS##_args args) {         \
-    __VA_ARGS__(args);                                              \
-  }                                                                 \
+/* Four blocks, that is 64 registers: left alone, ptxas spills to fit twice as many threads. */
+#define RESAMPLE(NAME, ARGS, ...)                                                              \
+  extern "C" __global__ void __launch_bounds__(kThreads, 4)                                    \
+      fathom_##NAME(const GRID_CONSTANT fathom_cuda_##ARGS##_args args) {                      \
+    __VA_ARGS__(args);                                                                         \
+  }                                                                                            \
   REGISTER_KERNEL(fathom_##NAME)
 
 RESAMPLE(resize_bilinear, resize_bilinear, resize_bilinear<elem, 1>)
