@@ -27,7 +27,9 @@
 /* One block at a time runs on an OS thread. */
 #define __shared__ static thread_local
 /* The bound is found again as the distance between function and table entry: see runtime.h. */
-#define __launch_bounds__(threads, ...) __attribute__((patchable_function_entry(threads, threads)))
+/* (+ 0: GCC 12 fails on a constant that has a name.) */
+#define __launch_bounds__(threads, ...) \
+  __attribute__((patchable_function_entry((threads) + 0, (threads) + 0)))
 
 #define DEV static inline
 #define DEV_MEMBER inline
