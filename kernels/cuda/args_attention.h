@@ -16,6 +16,7 @@ enum {
   FATHOM_ATTENTION_WIDE = 64,        /* up to this head dimension a warp has 32 rows, above it 16 */
   FATHOM_ATTENTION_ROWS = 128,       /* of a block where the head is not wider than that ... */
   FATHOM_ATTENTION_WIDE_ROWS = 64,   /* ... and where it is */
+  FATHOM_ATTENTION_SHORT_ROWS = 64,  /* of a block of fathom_attention_short_64 */
   FATHOM_ATTENTION_TILE = 64,        /* rows in a tile that passes through shared memory */
   FATHOM_ATTENTION_STAGES = 2,       /* such tiles in shared memory, of each of two tensors */
   FATHOM_ATTENTION_PAD = 8,          /* elements after a row in shared memory */
@@ -24,8 +25,10 @@ enum {
 
 /*
  * fathom_attention_<D>: out = softmax(scale * q k^T) v per head.
+ * fathom_attention_short_64: the same at D = 64, faster where fathom_attention_64 would have fewer blocks than
+ * the GPU has multiprocessors: a picture of 518x518 through ViT-S is 66 blocks of the one, 132 of the other.
  *
- * grid: B * heads * ceil(T / ROWS), ROWS = D <= 64 ? 128 : 64; block: 128;
+ * grid: B * heads * ceil(T / ROWS), ROWS = D <= 64 ? 128 : 64, or SHORT_ROWS; block: 128;
  * shared: 2 * STAGES * TILE * (D + PAD) * sizeof(elem) bytes (36864 at D = 64 in bf16).
  */
 typedef struct {

@@ -17,16 +17,15 @@
 namespace {
 
 /* s = q k^T for a tile of keys in shared memory. */
-template <int D>
-DEV void scores(FragC (&s)[AttentionShape<D>::kFragments][AttentionShape<D>::kTile / 8],
-                const FragA (&q)[AttentionShape<D>::kFragments][D / 16], const elem* keys) {
-  using S = AttentionShape<D>;
+template <class S>
+DEV void scores(FragC (&s)[S::kFragments][S::kTile / 8],
+                const FragA (&q)[S::kFragments][S::D / 16], const elem* keys) {
 #pragma unroll
   for (int m = 0; m < S::kFragments; m++)
 #pragma unroll
     for (int n = 0; n < S::kTile / 8; n++) s[m][n] = FragC{};
 #pragma unroll
-  for (int d = 0; d < D / 16; d++)
+  for (int d = 0; d < S::D / 16; d++)
 #pragma unroll
     for (int n = 0; n < S::kTile / 8; n += 2) {
       FragB k[2];
@@ -40,18 +39,17 @@ DEV void scores(FragC (&s)[AttentionShape<D>::kFragments][AttentionShape<D>::kTi
 }
 
 /* o += p v for a tile of values in shared memory. */
-template <int D>
-DEV void weigh_values(FragC (&o)[AttentionShape<D>::kFragments][D / 8],
-                      const FragC (&p)[AttentionShape<D>::kFragments][AttentionShape<D>::kTile / 8],
+template <class S>
+DEV void weigh_values(FragC (&o)[S::kFragments][S::D / 8],
+                      const FragC (&p)[S::kFragments][S::kTile / 8],
                       const elem* values) {
-  using S = AttentionShape<D>;
 #pragma unroll
   for (int k = 0; k < S::kTile / 16; k++) {
     FragA a[S::kFragments];
 #pragma unroll
     for (int m = 0; m < S::kFragments; m++) accumulators_to_a(a[m], p[m][2 * k], p[m][2 * k + 1]);
 #pragma unroll
-    for (int n = 0; n < D / 8; n += 2) {
+    for (int n = 0; n < S::D / 8; n += 2) {
       FragB v[2];
       load_b_transposed_pair(v, values + 16 * k * S::kStride + 8 * n, S::kStride);
 #pragma unroll
@@ -95,31 +93,30 @@ DEV float exponentiate(FragC (&s)[N], int half, float c, Row& row) {
   return rescale;
 }
 
-template <int D>
+template <class S>
 DEV void attention(const fathom_cuda_attention_args& args) {
-  using S = AttentionShape<D>;
   EXTERN_SHARED(memory);
   elem* shared = (elem*)memory;
-  const AttentionBlock<D> block(args.tokens, args.heads);
+  const AttentionBlock<S> block(args.tokens, args.heads);
   const int tokens = args.tokens, warp = warp_id(), lane = lane_id();
   const int64_t stride = block.stride(3);
   const elem* q = (const elem*)args.qkv + block.offset(3, 0);
   const elem* keys = (const elem*)args.qkv + block.offset(3, 1);
   const elem* values = (const elem*)args.qkv + block.offset(3, 2);
 
-  FragA queries[S::kFragments][D / 16];
-  stage_rows<D, S::kRows>(shared, q, stride, block.first, tokens);
+  FragA queries[S::kFragments][S::D / 16];
+  stage_rows<S, S::kRows>(shared, q, stride, block.first, tokens);
   copy_async_commit();
   copy_async_wait<0>();
   __syncthreads();
-  load_rows<D>(queries, shared);
+  load_rows<S>(queries, shared);
   __syncthreads();
 
   const auto fetch = [&](int tile) {
     elem* to = shared + tile % S::kStages * S::kPair;
     if (tile * S::kTile < tokens) {
-      stage_rows<D, S::kTile>(to, keys, stride, tile * S::kTile, tokens);
-      stage_rows<D, S::kTile>(to + S::kPair / 2, values, stride, tile * S::kTile, tokens);
+      stage_rows<S, S::kTile>(to, keys, stride, tile * S::kTile, tokens);
+      stage_rows<S, S::kTile>(to + S::kPair / 2, values, stride, tile * S::kTile, tokens);
     }
     copy_async_commit();
   };
@@ -129,13 +126,13 @@ DEV void attention(const fathom_cuda_attention_args& args) {
   /* The maximum needs a factor that is not negative; one of 0 would turn masked scores into NaN. */
   const bool negative = args.scale < 0.0f;
   const float c = fmaxf(fabsf(args.scale) * kLog2E, 1e-30f);
-  FragC o[S::kFragments][D / 8];
+  FragC o[S::kFragments][S::D / 8];
   Row rows[S::kFragments][2];
 #pragma unroll
   for (int m = 0; m < S::kFragments; m++) {
     rows[m][0] = rows[m][1] = Row{-INFINITY, 0.0f};
 #pragma unroll
-    for (int n = 0; n < D / 8; n++) o[m][n] = FragC{};
+    for (int n = 0; n < S::D / 8; n++) o[m][n] = FragC{};
   }
 
   for (int tile = 0; tile * S::kTile < tokens; tile++) {
@@ -144,7 +141,7 @@ DEV void attention(const fathom_cuda_attention_args& args) {
     fetch(tile + S::kStages - 1);
     const elem* stage = shared + tile % S::kStages * S::kPair;
     FragC s[S::kFragments][S::kTile / 8];
-    scores<D>(s, queries, stage);
+    scores<S>(s, queries, stage);
     if (negative) {
 #pragma unroll
       for (int m = 0; m < S::kFragments; m++)
@@ -170,12 +167,12 @@ DEV void attention(const fathom_cuda_attention_args& args) {
       for (int half = 0; half < 2; half++) {
         const float rescale = exponentiate(s[m], half, c, rows[m][half]);
 #pragma unroll
-        for (int n = 0; n < D / 8; n++) {
+        for (int n = 0; n < S::D / 8; n++) {
           o[m][n].x[2 * half] *= rescale;
           o[m][n].x[2 * half + 1] *= rescale;
         }
       }
-    weigh_values<D>(o, s, stage + S::kPair / 2);
+    weigh_values<S>(o, s, stage + S::kPair / 2);
   }
 
   float inverse[S::kFragments][2];
@@ -194,16 +191,18 @@ DEV void attention(const fathom_cuda_attention_args& args) {
     }
   copy_async_wait<0>();
   __syncthreads();
-  store_rows<D>(o, inverse, shared, (elem*)args.out + block.offset(1, 0), block.stride(1),
+  store_rows<S>(o, inverse, shared, (elem*)args.out + block.offset(1, 0), block.stride(1),
                 block.first, tokens);
 }
 
 }  // namespace
 
-#define ATTENTION(D)                                                                 \
-  extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION_THREADS, 2)          \
-      fathom_attention_##D(const GRID_CONSTANT fathom_cuda_attention_args args) {    \
-    attention<D>(args);                                                              \
-  }                                                                                  \
-  REGISTER_KERNEL(fathom_attention_##D)
-FATHOM_FOR_HEAD_DIMS(ATTENTION)
+#define ATTENTION(NAME, ...)                                                      \
+  extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION_THREADS, 2)       \
+      fathom_##NAME(const GRID_CONSTANT fathom_cuda_attention_args args) {        \
+    attention<AttentionShape<__VA_ARGS__>>(args);                                 \
+  }                                                                               \
+  REGISTER_KERNEL(fathom_##NAME)
+#define ATTENTION_OF(D) ATTENTION(attention_##D, D)
+FATHOM_FOR_HEAD_DIMS(ATTENTION_OF)
+ATTENTION(attention_short_64, 64, FATHOM_ATTENTION_SHORT_ROWS)

@@ -21,23 +21,22 @@ namespace {
 
 constexpr int kStep = 16; /* rows of the tile whose scores are alive at a time */
 
-template <int D>
-using Kept = FragA[AttentionShape<D>::kFragments][D / 16];
-template <int D>
-using Sums = FragC[AttentionShape<D>::kFragments][D / 8];
-template <int D>
-using Scores = FragC[AttentionShape<D>::kFragments][kStep / 8];
+template <class S>
+using Kept = FragA[S::kFragments][S::D / 16];
+template <class S>
+using Sums = FragC[S::kFragments][S::D / 8];
+template <class S>
+using Scores = FragC[S::kFragments][kStep / 8];
 
 /* to = kept rows^T for 16 rows of shared memory. */
-template <int D>
-DEV void product(Scores<D>& to, const Kept<D>& kept, const elem* rows) {
-  using S = AttentionShape<D>;
+template <class S>
+DEV void product(Scores<S>& to, const Kept<S>& kept, const elem* rows) {
 #pragma unroll
   for (int m = 0; m < S::kFragments; m++)
 #pragma unroll
     for (int n = 0; n < kStep / 8; n++) to[m][n] = FragC{};
 #pragma unroll
-  for (int d = 0; d < D / 16; d++) {
+  for (int d = 0; d < S::D / 16; d++) {
     FragB b[2];
     load_b_pair(b, rows + 16 * d, S::kStride);
 #pragma unroll
@@ -49,14 +48,13 @@ DEV void product(Scores<D>& to, const Kept<D>& kept, const elem* rows) {
 }
 
 /* sums += weights rows for 16 rows of shared memory. */
-template <int D>
-DEV void accumulate(Sums<D>& sums, const Scores<D>& weights, const elem* rows) {
-  using S = AttentionShape<D>;
+template <class S>
+DEV void accumulate(Sums<S>& sums, const Scores<S>& weights, const elem* rows) {
   FragA a[S::kFragments];
 #pragma unroll
   for (int m = 0; m < S::kFragments; m++) accumulators_to_a(a[m], weights[m][0], weights[m][1]);
 #pragma unroll
-  for (int n = 0; n < D / 8; n += 2) {
+  for (int n = 0; n < S::D / 8; n += 2) {
     FragB b[2];
     load_b_transposed_pair(b, rows + 8 * n, S::kStride);
 #pragma unroll
@@ -67,65 +65,62 @@ DEV void accumulate(Sums<D>& sums, const Scores<D>& weights, const elem* rows) {
   }
 }
 
-template <int D>
-DEV void clear_sums(Sums<D>& sums) {
+template <class S>
+DEV void clear_sums(Sums<S>& sums) {
 #pragma unroll
-  for (int m = 0; m < AttentionShape<D>::kFragments; m++)
+  for (int m = 0; m < S::kFragments; m++)
 #pragma unroll
-    for (int n = 0; n < D / 8; n++) sums[m][n] = FragC{};
+    for (int n = 0; n < S::D / 8; n++) sums[m][n] = FragC{};
 }
 
-template <int D>
-DEV void fill(float (&factor)[AttentionShape<D>::kFragments][2], float value) {
+template <class S>
+DEV void fill(float (&factor)[S::kFragments][2], float value) {
 #pragma unroll
-  for (int m = 0; m < AttentionShape<D>::kFragments; m++) factor[m][0] = factor[m][1] = value;
+  for (int m = 0; m < S::kFragments; m++) factor[m][0] = factor[m][1] = value;
 }
 
 /* The block's rows of two tensors to fragments, by way of the shared memory of the stages. */
-template <int D>
-DEV void load_kept(Kept<D>& a, Kept<D>& b, elem* shared, const elem* from_a, int64_t stride_a,
+template <class S>
+DEV void load_kept(Kept<S>& a, Kept<S>& b, elem* shared, const elem* from_a, int64_t stride_a,
                    const elem* from_b, int64_t stride_b, int first, int tokens) {
-  using S = AttentionShape<D>;
-  stage_rows<D, S::kRows>(shared, from_a, stride_a, first, tokens);
-  stage_rows<D, S::kRows>(shared + S::kRows * S::kStride, from_b, stride_b, first, tokens);
+  stage_rows<S, S::kRows>(shared, from_a, stride_a, first, tokens);
+  stage_rows<S, S::kRows>(shared + S::kRows * S::kStride, from_b, stride_b, first, tokens);
   copy_async_commit();
   copy_async_wait<0>();
   __syncthreads();
-  load_rows<D>(a, shared);
-  load_rows<D>(b, shared + S::kRows * S::kStride);
+  load_rows<S>(a, shared);
+  load_rows<S>(b, shared + S::kRows * S::kStride);
   __syncthreads();
 }
 
 /* A tile of two tensors to a stage; an empty group behind the last one. */
-template <int D>
+template <class S>
 DEV void fetch(elem* shared, int tile, const elem* a, int64_t stride_a, const elem* b,
                int64_t stride_b, int tokens) {
-  using S = AttentionShape<D>;
   elem* to = shared + tile % S::kStages * S::kPair;
   if (tile * S::kTile < tokens) {
-    stage_rows<D, S::kTile>(to, a, stride_a, tile * S::kTile, tokens);
-    stage_rows<D, S::kTile>(to + S::kPair / 2, b, stride_b, tile * S::kTile, tokens);
+    stage_rows<S, S::kTile>(to, a, stride_a, tile * S::kTile, tokens);
+    stage_rows<S, S::kTile>(to + S::kPair / 2, b, stride_b, tile * S::kTile, tokens);
   }
   copy_async_commit();
 }
 
-template <int D>
+template <class S>
 DEV void backward_keys(const fathom_cuda_attention_backward_args& args) {
-  using S = AttentionShape<D>;
   static_assert(FATHOM_ATTENTION_THREADS == 2 * S::kTile, "a thread fetches one statistic of a tile");
   EXTERN_SHARED(memory);
   elem* shared = (elem*)memory;
   /* [stage][2][kTile]: log_sum_exp and delta of the tile's queries. */
   float* statistics = (float*)(shared + S::kStages * S::kPair);
-  const AttentionBlock<D> block(args.tokens, args.heads);
+  const AttentionBlock<S> block(args.tokens, args.heads);
   const int tokens = args.tokens, lane = lane_id();
   const int64_t stride = block.stride(3), out_stride = block.stride(1);
   const elem* qkv = (const elem*)args.qkv;
   const elem* queries = qkv + block.offset(3, 0);
   const elem* d_out = (const elem*)args.d_out + block.offset(1, 0);
 
-  Kept<D> keys, values;
-  load_kept<D>(keys, values, shared, qkv + block.offset(3, 1), stride, qkv + block.offset(3, 2),
+  Kept<S> keys, values;
+  load_kept<S>(keys, values, shared, qkv + block.offset(3, 1), stride, qkv + block.offset(3, 2),
                stride, block.first, tokens);
 
   const auto next = [&](int tile) {
@@ -135,15 +130,15 @@ DEV void backward_keys(const fathom_cuda_attention_backward_args& args) {
     /* Queries past the end have zeros everywhere, so that they add 1 * 0 to dv and 1 * (0 - 0) * 0 to dk. */
     copy_async_4(statistics + (tile % S::kStages * 2 + kind) * S::kTile + place,
                  source + (query < tokens ? block.at * tokens + query : 0), query < tokens);
-    fetch<D>(shared, tile, queries, stride, d_out, out_stride, tokens);
+    fetch<S>(shared, tile, queries, stride, d_out, out_stride, tokens);
   };
 #pragma unroll
   for (int tile = 0; tile < S::kStages - 1; tile++) next(tile);
 
   const float c = args.scale * kLog2E;
-  Sums<D> dk, dv;
-  clear_sums<D>(dk);
-  clear_sums<D>(dv);
+  Sums<S> dk, dv;
+  clear_sums<S>(dk);
+  clear_sums<S>(dv);
   for (int tile = 0; tile * S::kTile < tokens; tile++) {
     copy_async_wait<S::kStages - 2>();
     __syncthreads(); /* the tile is there for all, and nobody reads the one before it any more */
@@ -154,9 +149,9 @@ DEV void backward_keys(const fathom_cuda_attention_backward_args& args) {
     const float* delta = lse + S::kTile;
 #pragma unroll 1
     for (int row = 0; row < S::kTile; row += kStep) {
-      Scores<D> p, u;
-      product<D>(p, keys, q + row * S::kStride);
-      product<D>(u, values, d_o + row * S::kStride);
+      Scores<S> p, u;
+      product<S>(p, keys, q + row * S::kStride);
+      product<S>(u, values, d_o + row * S::kStride);
 #pragma unroll
       for (int n = 0; n < kStep / 8; n++)
 #pragma unroll
@@ -171,8 +166,8 @@ DEV void backward_keys(const fathom_cuda_attention_backward_args& args) {
               u[m][n].x[i] = p[m][n].x[i] * (u[m][n].x[i] + minus_delta);
             }
         }
-      accumulate<D>(dv, p, d_o + row * S::kStride);
-      accumulate<D>(dk, u, q + row * S::kStride);
+      accumulate<S>(dv, p, d_o + row * S::kStride);
+      accumulate<S>(dk, u, q + row * S::kStride);
     }
   }
 
@@ -180,30 +175,29 @@ DEV void backward_keys(const fathom_cuda_attention_backward_args& args) {
   __syncthreads();
   elem* dqkv = (elem*)args.dqkv;
   float factor[S::kFragments][2];
-  fill<D>(factor, args.scale);
-  store_rows<D>(dk, factor, shared, dqkv + block.offset(3, 1), stride, block.first, tokens);
-  fill<D>(factor, 1.0f);
-  store_rows<D>(dv, factor, shared, dqkv + block.offset(3, 2), stride, block.first, tokens);
+  fill<S>(factor, args.scale);
+  store_rows<S>(dk, factor, shared, dqkv + block.offset(3, 1), stride, block.first, tokens);
+  fill<S>(factor, 1.0f);
+  store_rows<S>(dv, factor, shared, dqkv + block.offset(3, 2), stride, block.first, tokens);
 }
 
-template <int D>
+template <class S>
 DEV void backward_queries(const fathom_cuda_attention_backward_args& args) {
-  using S = AttentionShape<D>;
   EXTERN_SHARED(memory);
   elem* shared = (elem*)memory;
-  const AttentionBlock<D> block(args.tokens, args.heads);
+  const AttentionBlock<S> block(args.tokens, args.heads);
   const int tokens = args.tokens, warp = warp_id(), lane = lane_id();
   const int64_t stride = block.stride(3);
   const elem* qkv = (const elem*)args.qkv;
   const elem* keys = qkv + block.offset(3, 1);
   const elem* values = qkv + block.offset(3, 2);
 
-  Kept<D> queries, d_out;
-  load_kept<D>(queries, d_out, shared, qkv + block.offset(3, 0), stride,
+  Kept<S> queries, d_out;
+  load_kept<S>(queries, d_out, shared, qkv + block.offset(3, 0), stride,
                (const elem*)args.d_out + block.offset(1, 0), block.stride(1), block.first, tokens);
 #pragma unroll
   for (int tile = 0; tile < S::kStages - 1; tile++)
-    fetch<D>(shared, tile, keys, stride, values, stride, tokens);
+    fetch<S>(shared, tile, keys, stride, values, stride, tokens);
 
   float minus_lse[S::kFragments][2], minus_delta[S::kFragments][2];
 #pragma unroll
@@ -217,20 +211,20 @@ DEV void backward_queries(const fathom_cuda_attention_backward_args& args) {
     }
 
   const float c = args.scale * kLog2E;
-  Sums<D> dq;
-  clear_sums<D>(dq);
+  Sums<S> dq;
+  clear_sums<S>(dq);
   for (int tile = 0; tile * S::kTile < tokens; tile++) {
     copy_async_wait<S::kStages - 2>();
     __syncthreads(); /* the tile is there for all, and nobody reads the one before it any more */
-    fetch<D>(shared, tile + S::kStages - 1, keys, stride, values, stride, tokens);
+    fetch<S>(shared, tile + S::kStages - 1, keys, stride, values, stride, tokens);
     const elem* k = shared + tile % S::kStages * S::kPair;
     const elem* v = k + S::kPair / 2;
     const int left = tokens - tile * S::kTile;
 #pragma unroll 1
     for (int row = 0; row < S::kTile; row += kStep) {
-      Scores<D> p, u;
-      product<D>(p, queries, k + row * S::kStride);
-      product<D>(u, d_out, v + row * S::kStride);
+      Scores<S> p, u;
+      product<S>(p, queries, k + row * S::kStride);
+      product<S>(u, d_out, v + row * S::kStride);
 #pragma unroll
       for (int n = 0; n < kStep / 8; n++)
 #pragma unroll
@@ -243,15 +237,15 @@ DEV void backward_queries(const fathom_cuda_attention_backward_args& args) {
             u[m][n].x[i] = valid ? weight * (u[m][n].x[i] + minus_delta[m][i / 2]) : 0.0f;
           }
         }
-      accumulate<D>(dq, u, k + row * S::kStride);
+      accumulate<S>(dq, u, k + row * S::kStride);
     }
   }
 
   copy_async_wait<0>();
   __syncthreads();
   float factor[S::kFragments][2];
-  fill<D>(factor, args.scale);
-  store_rows<D>(dq, factor, shared, (elem*)args.dqkv + block.offset(3, 0), stride, block.first,
+  fill<S>(factor, args.scale);
+  store_rows<S>(dq, factor, shared, (elem*)args.dqkv + block.offset(3, 0), stride, block.first,
                 tokens);
 }
 
@@ -283,13 +277,13 @@ REGISTER_KERNEL(fathom_attention_backward_delta)
   extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION_THREADS, 2)                       \
       fathom_attention_backward_keys_##D(                                                         \
           const GRID_CONSTANT fathom_cuda_attention_backward_args args) {                         \
-    backward_keys<D>(args);                                                                       \
+    backward_keys<AttentionShape<D>>(args);                                                                       \
   }                                                                                               \
   REGISTER_KERNEL(fathom_attention_backward_keys_##D)                                             \
   extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION_THREADS, 2)                       \
       fathom_attention_backward_queries_##D(                                                      \
           const GRID_CONSTANT fathom_cuda_attention_backward_args args) {                         \
-    backward_queries<D>(args);                                                                    \
+    backward_queries<AttentionShape<D>>(args);                                                                    \
   }                                                                                               \
   REGISTER_KERNEL(fathom_attention_backward_queries_##D)
 FATHOM_FOR_HEAD_DIMS(ATTENTION_BACKWARD)
