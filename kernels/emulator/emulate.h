@@ -48,6 +48,8 @@ constexpr int warpSize = 32;
 extern "C" {
 __attribute__((weak, visibility("hidden"))) extern void* const __start___patchable_function_entries[];
 __attribute__((weak, visibility("hidden"))) extern void* const __stop___patchable_function_entries[];
+/* Marks a module, and says which devices can run it. */
+__attribute__((weak, visibility("default"))) int fathom_emulator_architecture() { return FATHOM_ARCHITECTURE; }
 }
 
 namespace emulator {
