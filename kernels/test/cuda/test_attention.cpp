@@ -102,9 +102,17 @@ std::vector<float> inputs(int64_t n, uint64_t seed, float size) {
   return to_elem(random_values(n, seed, -size, size));
 }
 
-/* Launches forward, and backward with the forward pass's results; compares everything. */
-void check(const Shape& s, const char* forward, int rows, bool backward, float size = 1.5f) {
-  const std::vector<float> qkv = inputs(s.qkv_size(), 1, size), d_out = inputs(s.out_size(), 2, 1);
+/*
+ * Launches forward, and backward with the forward pass's results; compares everything. `shift` is added to
+ * the queries and subtracted from the keys.
+ */
+void check(const Shape& s, const char* forward, int rows, bool backward, float size = 1.5f,
+           float shift = 0.0f) {
+  std::vector<float> qkv = inputs(s.qkv_size(), 1, size);
+  const std::vector<float> d_out = inputs(s.out_size(), 2, 1);
+  const int row = s.heads * s.dim;
+  for (int64_t i = 0; i < s.qkv_size(); i++)
+    if (i / row % 3 < 2) qkv[i] = to_elem(qkv[i] + (i / row % 3 == 0 ? shift : -shift));
   const Result exact =
       reference(s, to_double(qkv), to_double(d_out), [](double x) { return x; });
   const Result plain = reference(s, to_double(qkv), to_double(d_out),
@@ -174,6 +182,12 @@ TEST(attention_with_unusual_scales) {
 /* Scores far from 0: without subtracting the maximum, the exponentials would be infinite or 0. */
 TEST(attention_with_large_scores) {
   check({1, 70, 1, 16, 4.0}, "fathom_attention_16", FATHOM_ATTENTION_ROWS, false, 8.0f);
+}
+
+/* exp(-log_sum_exp) is infinite: what stands for keys past the end must not get into the gradient. */
+TEST(attention_with_scores_far_below_zero) {
+  if (elem_is_float()) return; /* scores of -100 are rounded to 1e-5, and with them the gradient */
+  check({1, 70, 1, 16, 0.25}, "fathom_attention_16", FATHOM_ATTENTION_ROWS, true, 0.5f, 5.0f);
 }
 
 TEST(attention_without_statistics) {
