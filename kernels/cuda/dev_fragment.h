@@ -148,16 +148,9 @@ DEV void load_b_transposed_pair(FragB (&b)[2], const elem* tile, int ld CALLER) 
 
 /* ---- multiply and add ---- */
 
-DEV void mma(FragC& c, const FragA& a, const FragB& b CALLER) {
-#ifndef __CUDACC__
-  emulator::mma(c.x, (const elem*)a.x, (const elem*)b.x, place);
-#elif !defined(FATHOM_ELEM_FLOAT)
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-      "{%0, %1, %2, %3};"
-      : "+f"(c.x[0]), "+f"(c.x[1]), "+f"(c.x[2]), "+f"(c.x[3])
-      : "r"(a.x[0]), "r"(a.x[1]), "r"(a.x[2]), "r"(a.x[3]), "r"(b.x[0]), "r"(b.x[1]));
-#else
+#if defined(__CUDACC__) && defined(FATHOM_ELEM_FLOAT)
+/* A function of its own: 64 shuffles for every product would keep the compiler busy for minutes. */
+static __device__ __noinline__ FragC mma_float(FragC c, FragA a, FragB b) {
   /* Row r of A is with lanes 4 r .. 4 r + 3, column n of B with lanes 4 n .. 4 n + 3. */
   const int row = lane_id() & ~3, column = lane_id() % 4 * 8;
 #pragma unroll
@@ -170,6 +163,20 @@ DEV void mma(FragC& c, const FragA& a, const FragB& b CALLER) {
     c.x[0] += upper * left, c.x[1] += upper * right;
     c.x[2] += lower * left, c.x[3] += lower * right;
   }
+  return c;
+}
+#endif
+DEV void mma(FragC& c, const FragA& a, const FragB& b CALLER) {
+#ifndef __CUDACC__
+  emulator::mma(c.x, (const elem*)a.x, (const elem*)b.x, place);
+#elif !defined(FATHOM_ELEM_FLOAT)
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(c.x[0]), "+f"(c.x[1]), "+f"(c.x[2]), "+f"(c.x[3])
+      : "r"(a.x[0]), "r"(a.x[1]), "r"(a.x[2]), "r"(a.x[3]), "r"(b.x[0]), "r"(b.x[1]));
+#else
+  c = mma_float(c, a, b);
 #endif
 }
 
