@@ -20,7 +20,7 @@
 #include "args_loss.h"
 #include "radix_select.h"
 
-enum { LOSS_THREADS = FATHOM_CUDA_LOSS_THREADS, LOSS_CHUNK = FATHOM_CUDA_LOSS_CHUNK };
+constexpr int LOSS_THREADS = FATHOM_CUDA_LOSS_THREADS, LOSS_CHUNK = FATHOM_CUDA_LOSS_CHUNK;
 
 typedef fathom_cuda_map_loss_args map_loss;
 

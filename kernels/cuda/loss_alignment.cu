@@ -6,7 +6,7 @@
 
 typedef fathom_cuda_alignment_loss_args alignment;
 
-enum { WARPS = LOSS_THREADS / 32, TOKENS = FATHOM_CUDA_LOSS_ROWS };
+constexpr int WARPS = LOSS_THREADS / 32, TOKENS = FATHOM_CUDA_LOSS_ROWS;
 
 /* d loss / d s = scale (of_student s - of_frozen f); both 0 where the token has no gradient. */
 struct token {

@@ -6,7 +6,7 @@
 
 typedef fathom_cuda_cross_entropy_loss_args cross_entropy;
 
-enum { WARPS = LOSS_THREADS / 32, ROWS = FATHOM_CUDA_LOSS_ROWS };
+constexpr int WARPS = LOSS_THREADS / 32, ROWS = FATHOM_CUDA_LOSS_ROWS;
 
 /* softmax(x)_k sum(p) = share exp(x_k - largest); a share of 0 for rows that do not count. */
 struct row {

@@ -13,15 +13,10 @@
  */
 #include "loss.h"
 
-enum {
-  GRIDS = 4,
-  REACH = 8, /* the largest stride */
-  TILE_HEIGHT = FATHOM_CUDA_LOSS_TILE_HEIGHT,
-  TILE_WIDTH = FATHOM_CUDA_LOSS_TILE_WIDTH,
-  ROWS = REACH + TILE_HEIGHT + 1,
-  COLUMNS = REACH + TILE_WIDTH + 1,
-  NOT_COUNTED = 0x80
-};
+constexpr int GRIDS = 4, REACH = 8; /* the largest stride */
+constexpr int TILE_HEIGHT = FATHOM_CUDA_LOSS_TILE_HEIGHT, TILE_WIDTH = FATHOM_CUDA_LOSS_TILE_WIDTH;
+constexpr int ROWS = REACH + TILE_HEIGHT + 1, COLUMNS = REACH + TILE_WIDTH + 1;
+constexpr uint32_t NOT_COUNTED = 0x80;
 
 /* The sums of a tile. */
 struct match_part {

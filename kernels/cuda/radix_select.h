@@ -12,7 +12,7 @@
 #include "dev.h"
 #include "reduce.h"
 
-enum { RADIX_BINS = 2048, RADIX_LOW_BINS = 1024 };
+constexpr int RADIX_BINS = 2048, RADIX_LOW_BINS = 1024;
 
 /* The order of the results, unsigned, is that of the floats. */
 DEV uint32_t ordered(float x) {
