@@ -27,7 +27,9 @@
 /* One block at a time runs on an OS thread. */
 #define __shared__ static thread_local
 /* The bound is found again as the distance between function and table entry: see runtime.h. */
-#define __launch_bounds__(threads, ...) __attribute__((patchable_function_entry(threads, threads)))
+/* (+ 0: GCC 12 fails on a constant that has a name.) */
+#define __launch_bounds__(threads, ...) \
+  __attribute__((patchable_function_entry((threads) + 0, (threads) + 0)))
 
 #define DEV static inline
 #define DEV_MEMBER inline
@@ -46,6 +48,8 @@ constexpr int warpSize = 32;
 extern "C" {
 __attribute__((weak, visibility("hidden"))) extern void* const __start___patchable_function_entries[];
 __attribute__((weak, visibility("hidden"))) extern void* const __stop___patchable_function_entries[];
+/* Marks a module, and says which devices can run it. */
+__attribute__((weak, visibility("default"))) int fathom_emulator_architecture() { return FATHOM_ARCHITECTURE; }
 }
 
 namespace emulator {

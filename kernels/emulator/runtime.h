@@ -64,7 +64,7 @@ EMULATOR_API extern __thread Block* block;
 EMULATOR_API void block_barrier(Place place);
 /* Barriers 1..15 of bar.sync and bar.arrive. */
 EMULATOR_API void named_barrier(int id, int threads, bool wait, Place place);
-/* Lets other threads run; the caller looks again at what it polls. `progress`: the last look succeeded. */
+/* Lets other threads run before the caller looks again; poll_succeeded after the look that ends it. */
 EMULATOR_API void poll(const char* what, Place place);
 EMULATOR_API void poll_succeeded();
 

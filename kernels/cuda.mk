@@ -1,0 +1,106 @@
+# CUDA: kernels for GPUs, the emulator, and the tests that run on both. Included by the Makefile.
+#
+#   make cuda             build/cuda/<name>.fatbin (sm_80, sm_89, PTX for newer ones), <name>90.cubin (sm_90a),
+#                         modules.txt. Fails if a kernel spills registers or has a stack frame. Needs nvcc.
+#   make emulator         build/emulator/libcuda.so.1 and the same kernels for it: <name>.emu.so (elem is
+#                         bf16), <name>_float.emu.so
+#   make test-cuda        every test/cuda/test_*.cpp on the emulator; test-cuda-vector: that of one family
+#   make test-gpu         the same tests on a GPU, with NVIDIA's driver
+#
+# One module for each cuda/*.cu; files named *90.cu are for sm_90a only.
+
+CXX ?= c++
+NVCC ?= $(shell command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
+NVCC_FLAGS ?= -std=c++17 -O3 -lineinfo
+CUDA_BUILD = $(BUILD)/cuda
+EMULATOR = $(BUILD)/emulator
+
+MODULES_90 = $(patsubst cuda/%.cu,%,$(wildcard cuda/*90.cu))
+MODULES = $(filter-out $(MODULES_90),$(patsubst cuda/%.cu,%,$(wildcard cuda/*.cu)))
+
+.PHONY: cuda cuda-float emulator test-cuda test-gpu
+
+# ---- for GPUs ----
+
+ifeq (,$(NVCC))
+cuda cuda-float:
+	@echo "nvcc is not installed: the CUDA kernels are not built"
+else
+TARGETS = -gencode arch=compute_80,code=sm_80 -gencode arch=compute_89,code=sm_89 \
+  -gencode arch=compute_80,code=compute_80
+cuda: $(CUDA_BUILD)/modules.txt
+$(CUDA_BUILD)/modules.txt: $(MODULES:%=$(CUDA_BUILD)/%.fatbin) $(MODULES_90:%=$(CUDA_BUILD)/%.cubin)
+	@printf '%s\n' $(notdir $^) | sort >$@
+# Not shipped: that the variant for tests compiles too.
+cuda-float: $(MODULES:%=$(CUDA_BUILD)/%_float.fatbin)
+
+$(CUDA_BUILD)/%.fatbin: cuda/%.cu cuda/nvcc-checked cuda.mk
+	@mkdir -p $(@D)
+	cuda/nvcc-checked $(NVCC) $(NVCC_FLAGS) $(TARGETS) -MMD -MF $(@:.fatbin=.d) -fatbin -o $@ $<
+$(CUDA_BUILD)/%_float.fatbin: cuda/%.cu cuda.mk
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -DFATHOM_ELEM_FLOAT -gencode arch=compute_80,code=sm_80 -fatbin -o $@ $<
+$(CUDA_BUILD)/%90.cubin: cuda/%90.cu cuda/nvcc-checked cuda.mk
+	@mkdir -p $(@D)
+	cuda/nvcc-checked $(NVCC) $(NVCC_FLAGS) -gencode arch=compute_90a,code=sm_90a -MMD \
+	  -MF $(@:.cubin=.d) -cubin -o $@ $<
+endif
+
+# ---- emulator ----
+
+# -march=native: the modules are made where they run. The fibers and guard pages do not go with ASan.
+EMULATOR_WARNINGS = -Wall -Wextra -Werror
+EMULATOR_FLAGS = -std=c++20 -g1 -fPIC -fvisibility=hidden -fno-strict-aliasing -U_FORTIFY_SOURCE -pthread \
+  $(EMULATOR_WARNINGS) -MMD -MP
+MODULE_FLAGS = $(EMULATOR_FLAGS) -O2 -ftree-vectorize -march=native -fno-math-errno -fno-gnu-unique \
+  -Wno-unknown-pragmas -x c++
+EMULATOR_OBJECTS = $(patsubst emulator/%.cpp,$(EMULATOR)/%.o,$(wildcard emulator/*.cpp))
+EMULATED = $(MODULES:%=$(EMULATOR)/%.emu.so) $(MODULES:%=$(EMULATOR)/%_float.emu.so) \
+  $(MODULES_90:%=$(EMULATOR)/%.emu.so)
+
+emulator: $(EMULATED)
+
+$(EMULATOR)/%.o: emulator/%.cpp cuda.mk
+	@mkdir -p $(@D)
+	$(CXX) $(EMULATOR_FLAGS) -O2 -c $< -o $@
+$(EMULATOR)/libcuda.so.1: $(EMULATOR_OBJECTS)
+	$(CXX) -shared -pthread -Wl,-soname,libcuda.so.1 -Wl,--no-undefined -o $@ $^
+	@ln -sf libcuda.so.1 $(EMULATOR)/libcuda.so
+
+EMULATOR_MODULE = $(CXX) $(MODULE_FLAGS) $(1) -shared -o $@ $< -x none $(EMULATOR)/libcuda.so.1
+$(EMULATOR)/%90.emu.so: cuda/%90.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+	$(call EMULATOR_MODULE,-DFATHOM_ARCHITECTURE=90)
+$(EMULATOR)/%_float.emu.so: cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+	$(call EMULATOR_MODULE,-DFATHOM_ELEM_FLOAT)
+$(EMULATOR)/%.emu.so: cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+	$(call EMULATOR_MODULE,)
+
+# ---- tests ----
+
+CUDA_TESTS = $(patsubst test/cuda/%.cpp,$(EMULATOR)/%,$(wildcard test/cuda/test_*.cpp))
+BROKEN = $(patsubst test/cuda/broken/%.cu,$(EMULATOR)/broken/%.emu.so,$(wildcard test/cuda/broken/*.cu))
+
+$(EMULATOR)/harness.o: test/cuda/harness.cpp cuda.mk
+	@mkdir -p $(@D)
+	$(CXX) $(EMULATOR_FLAGS) -O2 -c $< -o $@
+$(EMULATOR)/test_%: test/cuda/test_%.cpp $(EMULATOR)/harness.o $(EMULATOR)/libcuda.so.1 $(CUDA_TEST_OBJECTS)
+	$(CXX) $(EMULATOR_FLAGS) -O2 -o $@ $< $(EMULATOR)/harness.o $(CUDA_TEST_OBJECTS) \
+	  $(EMULATOR)/libcuda.so.1 -Wl,--enable-new-dtags -Wl,-rpath,'$$ORIGIN'
+$(EMULATOR)/broken/%.emu.so: test/cuda/broken/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+	@mkdir -p $(@D)
+	$(CXX) $(MODULE_FLAGS) -Icuda -shared -o $@ $< -x none $(EMULATOR)/libcuda.so.1
+
+test: test-cuda
+test-cuda: $(CUDA_TESTS) $(EMULATED) $(BROKEN)
+	@for t in $(CUDA_TESTS); do $$t || exit 1; done
+test-cuda-%: $(EMULATOR)/test_%
+	@$(MAKE) --no-print-directory $(foreach m,$(filter $*%,$(MODULES)),$(EMULATOR)/$(m).emu.so \
+	  $(EMULATOR)/$(m)_float.emu.so) $(foreach m,$(filter $*%,$(MODULES_90)),$(EMULATOR)/$(m).emu.so)
+	$<
+test-cuda-emulator: $(BROKEN)
+test-gpu: cuda cuda-float $(CUDA_TESTS)
+	@lib=$$(ldconfig -p | sed -n 's/.*libcuda.so.1 .*x86-64.* => //p' | head -1); \
+	test -n "$$lib" || { echo "no libcuda.so.1 of NVIDIA here"; exit 1; }; \
+	for t in $(CUDA_TESTS); do FATHOM_CUDA_MODULES=$(CUDA_BUILD) LD_PRELOAD=$$lib $$t || exit 1; done
+
+-include $(wildcard $(CUDA_BUILD)/*.d $(EMULATOR)/*.d $(EMULATOR)/broken/*.d)
