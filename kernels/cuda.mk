@@ -80,6 +80,12 @@ $(EMULATOR)/%.emu.so: cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
 CUDA_TESTS = $(patsubst test/cuda/%.cpp,$(EMULATOR)/%,$(wildcard test/cuda/test_*.cpp))
 BROKEN = $(patsubst test/cuda/broken/%.cu,$(EMULATOR)/broken/%.emu.so,$(wildcard test/cuda/broken/*.cu))
 
+# Definitions in float64 that the CPU's tests use, too.
+CUDA_TEST_OBJECTS += $(EMULATOR)/loss_reference.o $(EMULATOR)/augment_reference.o
+.SECONDARY: $(CUDA_TEST_OBJECTS)
+$(EMULATOR)/%_reference.o: test/%_reference.c cuda.mk
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 $(WARNINGS) -MMD -MP -c $< -o $@
 $(EMULATOR)/harness.o: test/cuda/harness.cpp cuda.mk
 	@mkdir -p $(@D)
 	$(CXX) $(EMULATOR_FLAGS) -O2 -c $< -o $@

@@ -2,14 +2,13 @@
 #include <cmath>
 
 #include "../../cuda/args_augment.h"
-#include "test_cuda.h"
+#include "arrays.h"
 extern "C" {
 #include "../augment_reference.h"
 }
 
 namespace {
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t rounded_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
 
 /* ---- reading ---- */
@@ -17,33 +16,32 @@ int64_t rounded_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
 int32_t taps_of(double scale) { return 2 * (int32_t)ceil(2 * fmax(scale, 1)) + 1; }
 
 std::vector<float> launch_read(const fathom_read_picture_args& p, const std::vector<uint8_t>& pixels) {
-  DeviceArray<uint8_t> source(pixels);
-  DeviceArray<float> y(p.out_height * p.out_width * 3);
+  Tensor source = Tensor::bytes(pixels), y = Tensor::empty_floats(p.out_height * p.out_width * 3);
   fathom_cuda_read_picture_args a = {};
   a.row_taps = taps_of(p.crop_height / (double)p.out_height);
   a.column_taps = taps_of(p.crop_width / (double)p.out_width);
   a.source_rows = (int32_t)std::min<int64_t>(p.height, (int64_t)p.crop_height + a.row_taps + 2);
   const int64_t pitch = rounded_up(3 * p.out_width, 4);
-  DeviceArray<float> workspace(rounded_up(p.out_height + p.out_width, 64) +
-                               rounded_up(p.out_height * a.row_taps, 64) +
-                               rounded_up(p.out_width * a.column_taps, 64) + a.source_rows * pitch);
-  a.pixels = source.pointer(), a.y = y.pointer(), a.workspace = workspace.pointer();
+  Tensor workspace = Tensor::empty_floats(rounded_up(p.out_height + p.out_width, 64) +
+                                          rounded_up(p.out_height * a.row_taps, 64) +
+                                          rounded_up(p.out_width * a.column_taps, 64) + a.source_rows * pitch);
+  a.pixels = source, a.y = y, a.workspace = workspace;
   a.height = p.height, a.width = p.width, a.out_height = p.out_height, a.out_width = p.out_width;
   a.crop_top = p.crop_top, a.crop_left = p.crop_left;
   a.crop_height = p.crop_height, a.crop_width = p.crop_width;
   a.flip = (int32_t)p.flip;
   const int threads = FATHOM_CUDA_READ_THREADS;
-  launch("fathom_read_picture_filters", {ceil_div(p.out_height + p.out_width, FATHOM_CUDA_READ_FILTERS), 1, 1},
-         threads, 0, a);
+  launch("fathom_read_picture_filters", dim(ceil_div(p.out_height + p.out_width, FATHOM_CUDA_READ_FILTERS)),
+         dim(threads), 0, a);
   launch("fathom_read_picture_rows",
-         {ceil_div(p.out_width, threads), ceil_div(a.source_rows, FATHOM_CUDA_READ_ROWS), 1}, threads, 0, a);
-  launch("fathom_read_picture_columns", {ceil_div(pitch, 4 * threads), p.out_height, 1}, threads, 0, a);
-  return y.read();
+         dim(ceil_div(p.out_width, threads), ceil_div(a.source_rows, FATHOM_CUDA_READ_ROWS)), dim(threads), 0, a);
+  launch("fathom_read_picture_columns", dim(ceil_div(pitch, 4 * threads), p.out_height), dim(threads), 0, a);
+  return y.values();
 }
 
 void check_read(int64_t height, int64_t width, double top, double left, double crop_height, double crop_width,
                 int64_t oh, int64_t ow, int64_t flip) {
-  const std::vector<float> noise = hashed("pixels", height * width * 3);
+  const std::vector<float> noise = random_values(height * width * 3, 1);
   std::vector<uint8_t> pixels;
   for (float x : noise) pixels.push_back((uint8_t)(128 + 127 * x));
   const fathom_read_picture_args p = {height, width,      oh,   ow, pixels.data(), top, left, crop_height,
@@ -52,10 +50,10 @@ void check_read(int64_t height, int64_t width, double top, double left, double c
   reference_read_picture(&p, expected.data());
   const std::vector<float> y = launch_read(p, pixels);
   const double error = relative_error(y, expected);
-  expect(error <= 1e-6, "%ld x %ld to %ld x %ld: relative error %g", (long)height, (long)width, (long)oh, (long)ow,
+  EXPECT(error <= 1e-6, "%ld x %ld to %ld x %ld: relative error %g", (long)height, (long)width, (long)oh, (long)ow,
          error);
-  for_each_schedule([&] {
-    expect(same_bits(launch_read(p, pixels), y), "%ld x %ld to %ld x %ld: other bits", (long)height, (long)width,
+  each_schedule([&] {
+    EXPECT(same_bits(launch_read(p, pixels), y), "%ld x %ld to %ld x %ld: other bits", (long)height, (long)width,
            (long)oh, (long)ow);
   });
 }
@@ -74,7 +72,7 @@ struct Problem {
 
   /* Every operation, in different orders; contrast twice, three times or never. */
   Problem(int64_t batch, int64_t height, int64_t width)
-      : batch(batch), height(height), width(width), n(batch * height * width * 3), x(hashed("augment", n)) {
+      : batch(batch), height(height), width(width), n(batch * height * width * 3), x(random_values(n, 2)) {
     for (float& v : x) v = fabsf(v);
     /* Flat pixels, black and white, and two channels alike. */
     for (int64_t i = 0; i + 3 <= n; i += 33) x[i] = x[i + 1] = x[i + 2];
@@ -131,37 +129,36 @@ std::vector<float> launch_distort(const Problem& p) {
     large |= o.blur_radius > FATHOM_CUDA_DISTORT_TILE_RADIUS;
     distortions.push_back(o);
   }
-  DeviceArray<float> x(p.x), y(p.n);
-  DeviceArray<fathom_cuda_distortion> of_pictures(distortions);
-  DeviceArray<fathom_cuda_color_step> of_steps(list);
+  Tensor x = Tensor::floats(p.x), y = Tensor::empty_floats(p.n);
+  Tensor of_pictures = array_of(distortions), of_steps = array_of(list);
   const int64_t counters = rounded_up(4 * p.batch, 256);
   const int64_t small_parts = counters + rounded_up(8 * p.batch * chunks, 256) + rounded_up(4 * steps, 256);
-  DeviceArray<unsigned char> workspace(small_parts + (large ? 2 * rounded_up(4 * p.n, 256) : 0));
-  workspace.zero(counters);
+  Tensor workspace = workspace_of(small_parts + (large ? 2 * rounded_up(4 * p.n, 256) : 0), counters);
   fathom_cuda_distort_args a = {};
-  a.x = x.pointer(), a.y = y.pointer();
-  a.distortions = of_pictures.pointer(), a.steps = list.empty() ? nullptr : of_steps.pointer();
-  a.workspace = workspace.pointer();
+  a.x = x, a.y = y, a.distortions = of_pictures, a.workspace = workspace;
+  if (!list.empty()) a.steps = of_steps;
   a.batch = p.batch, a.height = p.height, a.width = p.width;
   a.step_count = (int32_t)steps;
   for (int c = 0; c < 3; c++) {
     a.scale[c] = (float)(1 / (double)d.std[c]);
     a.shift[c] = (float)(-(double)d.mean[c] / (double)d.std[c]);
   }
-  const int threads = FATHOM_CUDA_DISTORT_THREADS, tile = FATHOM_CUDA_DISTORT_TILE;
-  for (; a.round < rounds; a.round++) launch("fathom_distort_grey", {chunks, p.batch, 1}, threads, 0, a);
-  launch("fathom_distort_point", {chunks, p.batch, 1}, threads, 0, a);
+  const Dim threads = {FATHOM_CUDA_DISTORT_THREADS}, all = dim(chunks, p.batch);
+  const int tile = FATHOM_CUDA_DISTORT_TILE;
+  for (; a.round < rounds; a.round++) launch("fathom_distort_grey", all, threads, 0, a);
+  launch("fathom_distort_point", all, threads, 0, a);
   if (small)
-    launch("fathom_distort_blur", {ceil_div(p.height, tile) * ceil_div(p.width, tile), p.batch, 1}, threads, 0, a);
+    launch("fathom_distort_blur", dim(ceil_div(p.height, tile) * ceil_div(p.width, tile), p.batch), threads, 0, a);
   if (large) {
-    const int64_t across = ceil_div(3 * p.width, threads), rows = ceil_div(p.height, FATHOM_CUDA_DISTORT_LARGE_ROWS);
-    launch("fathom_distort_large_color", {chunks, p.batch, 1}, threads, 0, a);
-    launch("fathom_distort_large_down", {across, rows, p.batch}, threads, 0, a);
-    launch("fathom_distort_large_across", {across, rows, p.batch}, threads, 0, a);
+    const Dim rows = dim(ceil_div(3 * p.width, FATHOM_CUDA_DISTORT_THREADS),
+                         ceil_div(p.height, FATHOM_CUDA_DISTORT_LARGE_ROWS), p.batch);
+    launch("fathom_distort_large_color", all, threads, 0, a);
+    launch("fathom_distort_large_down", rows, threads, 0, a);
+    launch("fathom_distort_large_across", rows, threads, 0, a);
   }
-  const std::vector<unsigned char> after = workspace.read();
-  for (int64_t i = 0; i < counters; i++) expect(after[i] == 0, "counter %ld is not 0 again", (long)i / 4);
-  return y.read();
+  const std::vector<uint8_t> after = workspace.bytes();
+  for (int64_t i = 0; i < counters; i++) EXPECT(after[i] == 0, "counter %ld is not 0 again", (long)i / 4);
+  return y.values();
 }
 
 void check(const Problem& p, const char* what, bool schedules = true) {
@@ -173,15 +170,15 @@ void check(const Problem& p, const char* what, bool schedules = true) {
   float widest = 0;
   for (int64_t b = 0; b < p.batch; b++) widest = std::max(widest, p.sigmas[b]);
   const double error = relative_error(y, expected);
-  expect(error <= 2e-6 * (1 + widest / 50), "%s [%ld,%ld,%ld]: relative error %g", what, (long)p.batch,
+  EXPECT(error <= 2e-6 * (1 + widest / 50), "%s [%ld,%ld,%ld]: relative error %g", what, (long)p.batch,
          (long)p.height, (long)p.width, error);
   if (!schedules) return;
-  for_each_schedule([&] { expect(same_bits(launch_distort(p), y), "%s: other bits", what); });
+  each_schedule([&] { EXPECT(same_bits(launch_distort(p), y), "%s: other bits", what); });
 }
 
 }  // namespace
 
-TEST(augment_reads_a_crop_as_defined) {
+TEST_ONCE(augment_reads_a_crop_as_defined) {
   check_read(20, 30, 0, 0, 20, 30, 20, 30, 0);
   check_read(20, 30, 3.25, 7.5, 11.5, 13.125, 17, 29, 1);
   check_read(61, 47, 0, 0, 61, 47, 13, 9, 0);
@@ -192,25 +189,25 @@ TEST(augment_reads_a_crop_as_defined) {
   check_read(13, 400, 1, 2, 12, 390, 11, 200, 1);
 }
 
-TEST(augment_reads_a_map_by_nearest_pixel) {
+TEST_ONCE(augment_reads_a_map_by_nearest_pixel) {
   const int64_t h = 33, w = 21, oh = 14, ow = 140;
-  std::vector<float> map = hashed("map", h * w);
+  std::vector<float> map = random_values(h * w, 3);
   map[5 * w + 7] = NAN;
   for (int64_t flip = 0; flip < 2; flip++) {
-    DeviceArray<float> x(map), y(oh * ow);
-    const fathom_cuda_read_map_args a = {x.pointer(), y.pointer(), h, w, oh, ow, 2.5, 1, 30.5, 20, flip};
-    launch("fathom_read_map", {ceil_div(ow, FATHOM_CUDA_READ_THREADS), oh, 1}, FATHOM_CUDA_READ_THREADS, 0, a);
-    const std::vector<float> out = y.read();
+    Tensor x = Tensor::floats(map), y = Tensor::empty_floats(oh * ow);
+    const fathom_cuda_read_map_args a = {x, y, h, w, oh, ow, 2.5, 1, 30.5, 20, flip};
+    launch("fathom_read_map", dim(ceil_div(ow, FATHOM_CUDA_READ_THREADS), oh), {FATHOM_CUDA_READ_THREADS}, 0, a);
+    const std::vector<float> out = y.values();
     for (int64_t i = 0; i < oh * ow; i++) {
       const int64_t row = (int64_t)floor(2.5 + ((double)(i / ow) + 0.5) * 30.5 / (double)oh);
       int64_t column = flip ? ow - 1 - i % ow : i % ow;
       column = (int64_t)floor(1 + ((double)column + 0.5) * 20 / (double)ow);
-      expect(memcmp(&out[i], &map[row * w + column], 4) == 0, "y[%ld] is %g", (long)i, (double)out[i]);
+      EXPECT(memcmp(&out[i], &map[row * w + column], 4) == 0, "y[%ld] is %g", (long)i, (double)out[i]);
     }
   }
 }
 
-TEST(augment_distorts_as_defined) {
+TEST_ONCE(augment_distorts_as_defined) {
   static const int64_t sizes[][2] = {{40, 52}, {1, 1}, {3, 5}, {17, 1}, {2, 40}, {33, 130}, {60, 7}};
   for (const auto& s : sizes) {
     Problem p(4, s[0], s[1]);
@@ -225,14 +222,14 @@ TEST(augment_distorts_as_defined) {
 }
 
 /* More than one chunk. */
-TEST(augment_takes_the_mean_of_a_whole_picture) {
+TEST_ONCE(augment_takes_the_mean_of_a_whole_picture) {
   Problem p(2, 70, 131);
   std::fill(p.sigmas.begin(), p.sigmas.end(), 0.0f);
   check(p, "large");
 }
 
 /* A blur wider than the picture is reflected more than once. */
-TEST(augment_blurs_by_any_sigma) {
+TEST_ONCE(augment_blurs_by_any_sigma) {
   for (float sigma : {0.01f, 0.4f, 2.66f, 3.0f, 9.5f, 170.0f}) {
     Problem p(2, sigma > 100 ? 4 : 13, sigma > 100 ? 37 : 97);
     p.plain();
@@ -242,7 +239,7 @@ TEST(augment_blurs_by_any_sigma) {
 }
 
 /* Each kind of blur pasted into each other. */
-TEST(augment_pastes_pictures_with_other_blurs) {
+TEST_ONCE(augment_pastes_pictures_with_other_blurs) {
   static const float sigmas[] = {0, 1.2f, 4};
   for (float a : sigmas)
     for (float b : sigmas) {
@@ -253,7 +250,7 @@ TEST(augment_pastes_pictures_with_other_blurs) {
     }
 }
 
-TEST(augment_pastes_boxes_at_every_edge) {
+TEST_ONCE(augment_pastes_boxes_at_every_edge) {
   static const int64_t boxes[][4] = {{0, 0, 0, 0}, {4, 5, 9, 5}, {0, 0, 21, 33}, {0, 3, 4, 33},
                                      {20, 0, 21, 1}, {5, 32, 6, 33}};
   for (const auto& box : boxes) {

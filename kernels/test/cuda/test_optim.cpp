@@ -3,12 +3,12 @@
 #include <limits>
 
 #include "../../cuda/args_optim.h"
-#include "test_cuda.h"
+#include "arrays.h"
 
 namespace {
 
-std::vector<float> scaled(const char* name, int64_t n, float scale, bool positive) {
-  std::vector<float> x = hashed(name, n);
+std::vector<float> scaled(uint64_t seed, int64_t n, float scale, bool positive) {
+  std::vector<float> x = random_values(n, seed);
   for (float& v : x) v = scale * (positive ? fabsf(v) : v);
   return x;
 }
@@ -19,13 +19,12 @@ struct Settings {
 };
 
 struct State {
-  std::vector<float> gradient, value, m, v, average;
-  std::vector<elem> copy;
+  std::vector<float> gradient, value, m, v, average, copy;
 };
 
 State make(int64_t n) {
-  return {scaled("gradient", n, 0.01f, false), scaled("value", n, 0.5f, false), scaled("m", n, 0.01f, false),
-          scaled("v", n, 1e-4f, true), scaled("average", n, 0.5f, false), {}};
+  return {scaled(1, n, 0.01f, false), scaled(2, n, 0.5f, false), scaled(3, n, 0.01f, false),
+          scaled(4, n, 1e-4f, true), scaled(5, n, 0.5f, false), {}};
 }
 
 fathom_cuda_adamw_args args_of(const Settings& s, int64_t n) {
@@ -45,17 +44,17 @@ fathom_cuda_adamw_args args_of(const Settings& s, int64_t n) {
 /* One step; norm, if given, is what gradient_norm would have found. `all`: with copy and average. */
 State launch_adamw(const State& s, const Settings& settings, const fathom_cuda_gradient_norm* norm, bool all) {
   const int64_t n = (int64_t)s.value.size();
-  DeviceArray<float> gradient(s.gradient), value(s.value), m(s.m), v(s.v), average(s.average);
-  DeviceArray<elem> copy(n);
-  DeviceArray<fathom_cuda_gradient_norm> found(norm ? std::vector<fathom_cuda_gradient_norm>{*norm}
-                                                    : std::vector<fathom_cuda_gradient_norm>(1));
+  Tensor gradient = Tensor::floats(s.gradient), value = Tensor::floats(s.value), m = Tensor::floats(s.m);
+  Tensor v = Tensor::floats(s.v), average = Tensor::floats(s.average), copy = Tensor::empty_elems(n);
+  const fathom_cuda_gradient_norm none = {};
+  Tensor found = Tensor::bytes(norm ? norm : &none, sizeof none);
   fathom_cuda_adamw_args a = args_of(settings, n);
-  a.value = value.pointer(), a.gradient = gradient.pointer(), a.m = m.pointer(), a.v = v.pointer();
-  if (all) a.copy = copy.pointer(), a.average = average.pointer();
-  if (norm) a.norm = found.pointer();
+  a.value = value, a.gradient = gradient, a.m = m, a.v = v;
+  if (all) a.copy = copy, a.average = average;
+  if (norm) a.norm = found;
   const int64_t in_block = FATHOM_CUDA_OPTIM_THREADS * FATHOM_CUDA_OPTIM_ELEMENTS;
-  launch("fathom_adamw", {(n + in_block - 1) / in_block, 1, 1}, FATHOM_CUDA_OPTIM_THREADS, 0, a);
-  return {s.gradient, value.read(), m.read(), v.read(), average.read(), copy.read()};
+  launch("fathom_adamw", dim(ceil_div(n, in_block)), {FATHOM_CUDA_OPTIM_THREADS}, 0, a);
+  return {s.gradient, value.values(), m.values(), v.values(), average.values(), copy.values()};
 }
 
 void check(int64_t n, const Settings& a, const fathom_cuda_gradient_norm* norm) {
@@ -73,17 +72,17 @@ void check(int64_t n, const Settings& a, const fathom_cuda_gradient_norm* norm) 
     average[i] = 0.99 * before.average[i] + 0.01 * value[i];
     change[i] = value[i] - before.value[i];
     changed[i] = after.value[i] - before.value[i];
-    expect(same_bits(to_float(after.copy[i]), to_float(to_elem(after.value[i]))), "copy[%ld]", (long)i);
+    EXPECT(after.copy[i] == to_elem(after.value[i]), "copy[%ld]", (long)i);
   }
-  expect(relative_error(after.value, value) <= 1e-7, "n=%ld: value", (long)n);
-  expect(relative_error(after.m, m) <= 2e-7, "n=%ld: m", (long)n);
-  expect(relative_error(after.v, v) <= 2e-7, "n=%ld: v", (long)n);
-  expect(relative_error(after.average, average) <= 2e-7, "n=%ld: average", (long)n);
+  EXPECT(relative_error(after.value, value) <= 1e-7, "n=%ld: value", (long)n);
+  EXPECT(relative_error(after.m, m) <= 2e-7, "n=%ld: m", (long)n);
+  EXPECT(relative_error(after.v, v) <= 2e-7, "n=%ld: v", (long)n);
+  EXPECT(relative_error(after.average, average) <= 2e-7, "n=%ld: average", (long)n);
   /* A value near 0.5 is rounded by up to 3e-8, a change is about 3e-3. */
-  expect(relative_error(changed, change) <= 5e-5, "n=%ld: change", (long)n);
-  for_each_schedule([&] {
+  EXPECT(relative_error(changed, change) <= 5e-5, "n=%ld: change", (long)n);
+  each_schedule([&] {
     const State other = launch_adamw(before, a, norm, true);
-    expect(same_bits(other.value, after.value) && same_bits(other.m, after.m) && same_bits(other.v, after.v) &&
+    EXPECT(same_bits(other.value, after.value) && same_bits(other.m, after.m) && same_bits(other.v, after.v) &&
                same_bits(other.copy, after.copy) && same_bits(other.average, after.average),
            "n=%ld: other bits", (long)n);
   });
@@ -93,19 +92,16 @@ fathom_cuda_gradient_norm launch_norm(const std::vector<float>& gradient, const 
                                       double max_norm, double limit) {
   const int64_t n = (int64_t)gradient.size();
   const int64_t blocks = std::min<int64_t>(
-      std::max<int64_t>((n + FATHOM_CUDA_NORM_ELEMENTS - 1) / FATHOM_CUDA_NORM_ELEMENTS, 1),
+      std::max<int64_t>(ceil_div(n, FATHOM_CUDA_NORM_ELEMENTS), 1),
       FATHOM_CUDA_NORM_MAX_BLOCKS);
-  DeviceArray<float> g(gradient);
-  DeviceArray<double> l(losses);
-  DeviceArray<fathom_cuda_gradient_norm> result(1);
-  DeviceArray<unsigned char> workspace(FATHOM_CUDA_NORM_HEADER_BYTES + 8 * blocks);
-  workspace.zero(FATHOM_CUDA_NORM_HEADER_BYTES);
-  const fathom_cuda_gradient_norm_args a = {g.pointer(), losses.empty() ? nullptr : l.pointer(), result.pointer(),
-                                            workspace.pointer(), n, (int64_t)losses.size(), max_norm, limit};
-  launch("fathom_gradient_norm", {blocks, 1, 1}, FATHOM_CUDA_OPTIM_THREADS, 0, a);
-  const std::vector<unsigned char> header = workspace.read();
-  for (int i = 0; i < FATHOM_CUDA_NORM_HEADER_BYTES; i++) expect(header[i] == 0, "the header is not 0 again");
-  return result.read()[0];
+  Tensor g = Tensor::floats(gradient), l = array_of(losses), result = empty_array<fathom_cuda_gradient_norm>(1);
+  Tensor workspace = workspace_of(FATHOM_CUDA_NORM_HEADER_BYTES + 8 * blocks, FATHOM_CUDA_NORM_HEADER_BYTES);
+  fathom_cuda_gradient_norm_args a = {g, nullptr, result, workspace, n, (int64_t)losses.size(), max_norm, limit};
+  if (!losses.empty()) a.losses = l;
+  launch("fathom_gradient_norm", dim(blocks), {FATHOM_CUDA_OPTIM_THREADS}, 0, a);
+  const std::vector<uint8_t> header = workspace.bytes();
+  for (int i = 0; i < FATHOM_CUDA_NORM_HEADER_BYTES; i++) EXPECT(header[i] == 0, "the header is not 0 again");
+  return contents<fathom_cuda_gradient_norm>(result)[0];
 }
 
 const double UNLIMITED = std::numeric_limits<double>::infinity();
@@ -134,7 +130,7 @@ TEST(adamw_leaves_out_a_step_that_is_not_good) {
   State s = make(1003);
   s.gradient[17] = NAN;
   const State after = launch_adamw(s, Settings(), &bad, true);
-  expect(same_bits(after.value, s.value) && same_bits(after.m, s.m) && same_bits(after.v, s.v) &&
+  EXPECT(same_bits(after.value, s.value) && same_bits(after.m, s.m) && same_bits(after.v, s.v) &&
              same_bits(after.average, s.average),
          "the state has changed");
 }
@@ -142,7 +138,7 @@ TEST(adamw_leaves_out_a_step_that_is_not_good) {
 TEST(adamw_without_copy_and_average) {
   const State s = make(1003), all = launch_adamw(s, Settings(), nullptr, true),
               alone = launch_adamw(s, Settings(), nullptr, false);
-  expect(same_bits(all.value, alone.value) && same_bits(alone.average, s.average), "other bits");
+  EXPECT(same_bits(all.value, alone.value) && same_bits(alone.average, s.average), "other bits");
 }
 
 /* 5e-6 * 0.01 is below half a unit in the last place of 1: the decay is not lost for all that. */
@@ -153,44 +149,44 @@ TEST(adamw_keeps_a_small_decay_exact) {
   std::fill(s.m.begin(), s.m.end(), 0.0f);
   const State after = launch_adamw(s, a, nullptr, false);
   for (int i = 0; i < 100; i++)
-    expect(after.value[i] == (float)(s.value[i] * (1 - 5e-8)), "value[%d] is %.9g", i, (double)after.value[i]);
+    EXPECT(after.value[i] == (float)(s.value[i] * (1 - 5e-8)), "value[%d] is %.9g", i, (double)after.value[i]);
 }
 
-TEST(gradient_norm_is_its_formula) {
+TEST_ONCE(gradient_norm_is_its_formula) {
   for (int64_t n : {0, 1, 3, 1000, 16384, 16385, 70003}) {
-    const std::vector<float> g = hashed("gradient", n);
+    const std::vector<float> g = random_values(n, 6);
     double sum = 0;
     for (float x : g) sum += (double)x * x;
     const fathom_cuda_gradient_norm r = launch_norm(g, {}, 0, UNLIMITED);
-    expect(fabs(r.norm - sqrt(sum)) <= 1e-12 * sqrt(sum) && r.scale == 1 && r.good == 1, "n=%ld: %.17g, %g, %d",
+    EXPECT(fabs(r.norm - sqrt(sum)) <= 1e-12 * sqrt(sum) && r.scale == 1 && r.good == 1, "n=%ld: %.17g, %g, %d",
            (long)n, r.norm, (double)r.scale, r.good);
-    for_each_schedule([&] {
-      expect(same_bits(launch_norm(g, {}, 0, UNLIMITED).norm, r.norm), "n=%ld: other bits", (long)n);
+    each_schedule([&] {
+      EXPECT(same_bits(launch_norm(g, {}, 0, UNLIMITED).norm, r.norm), "n=%ld: other bits", (long)n);
     });
   }
 }
 
-TEST(gradient_norm_clips) {
+TEST_ONCE(gradient_norm_clips) {
   const std::vector<float> g = {3, 0, -4};
-  expect(launch_norm(g, {}, 2, UNLIMITED).scale == 0.4f, "clipped to 2");
-  expect(launch_norm(g, {}, 5, UNLIMITED).scale == 1, "of just the norm");
-  expect(launch_norm(g, {}, 100, UNLIMITED).scale == 1, "of a small norm");
+  EXPECT(launch_norm(g, {}, 2, UNLIMITED).scale == 0.4f, "clipped to 2");
+  EXPECT(launch_norm(g, {}, 5, UNLIMITED).scale == 1, "of just the norm");
+  EXPECT(launch_norm(g, {}, 100, UNLIMITED).scale == 1, "of a small norm");
 }
 
-TEST(gradient_norm_tells_a_bad_step) {
-  std::vector<float> g = hashed("gradient", 5001);
+TEST_ONCE(gradient_norm_tells_a_bad_step) {
+  std::vector<float> g = random_values(5001, 7);
   const double infinity = std::numeric_limits<double>::infinity();
-  expect(launch_norm(g, {1, -2}, 1, 1e6).good == 1, "a good step");
-  expect(launch_norm(g, {1, NAN}, 1, 1e6).good == 0, "a loss of NaN");
-  expect(launch_norm(g, {infinity, -infinity}, 1, 1e6).good == 0, "infinite losses");
-  expect(launch_norm(g, {1}, 1, 2).good == 0, "a norm above the limit");
+  EXPECT(launch_norm(g, {1, -2}, 1, 1e6).good == 1, "a good step");
+  EXPECT(launch_norm(g, {1, NAN}, 1, 1e6).good == 0, "a loss of NaN");
+  EXPECT(launch_norm(g, {infinity, -infinity}, 1, 1e6).good == 0, "infinite losses");
+  EXPECT(launch_norm(g, {1}, 1, 2).good == 0, "a norm above the limit");
   for (float value : {NAN, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()})
     for (int at : {0, 4999, 5000}) {
       std::vector<float> bad = g;
       bad[at] = value;
-      expect(launch_norm(bad, {}, 1, UNLIMITED).good == 0, "%g at %d", (double)value, at);
+      EXPECT(launch_norm(bad, {}, 1, UNLIMITED).good == 0, "%g at %d", (double)value, at);
     }
   /* Beyond what a float could add up. */
   g.assign(9, 1e30f);
-  expect(fabs(launch_norm(g, {}, 0, UNLIMITED).norm / 3e30 - 1) < 1e-6, "large gradients");
+  EXPECT(fabs(launch_norm(g, {}, 0, UNLIMITED).norm / 3e30 - 1) < 1e-6, "large gradients");
 }
