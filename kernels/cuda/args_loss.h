@@ -2,9 +2,9 @@
  * Arguments of the loss kernels: what fathom.h says of each loss holds here. One struct serves all the
  * kernels of a loss, which the host launches one after the other on one stream.
  *
- * The value of a loss comes out in device memory. A workspace is 256-byte aligned; its first part (the
- * zero bytes below) must be 0 before the first kernel of a loss, and is 0 again after the last, so that
- * a workspace that only these losses use is cleared once.
+ * The value of a loss comes out in device memory. A workspace is 256-byte aligned; its first bytes, given
+ * below, must be 0 before the first kernel of a loss. The kernels leave it ready for the same loss of the
+ * same sizes.
  */
 #ifndef FATHOM_CUDA_ARGS_LOSS_H
 #define FATHOM_CUDA_ARGS_LOSS_H

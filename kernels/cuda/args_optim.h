@@ -26,7 +26,7 @@ typedef struct {
  * fathom_gradient_norm: the norm of a flat arena, what it is clipped by, and whether the step is to be
  * taken. blocks = min(max(ceil(n / NORM_ELEMENTS), 1), NORM_MAX_BLOCKS); grid blocks, block
  * OPTIM_THREADS, shared 0 bytes. workspace: NORM_HEADER + 8 blocks bytes, 256-byte aligned; the header is
- * to be 0 before the first launch and is 0 after each.
+ * to be 0 before the first launch, and is after each.
  */
 typedef struct {
   const float* gradient; /* [n] */

@@ -149,7 +149,6 @@ extern "C" __global__ void __launch_bounds__(DISTORT_THREADS, 4)
       const float shift = c == 0 ? args.shift[0] : c == 1 ? args.shift[1] : args.shift[2];
       args.y[(picture * pixels + y * args.width + x) * 3 + c] = sum * scale + shift;
     }
-    __syncthreads(); /* before the next source's tile */
   }
 }
 REGISTER_KERNEL(fathom_distort_blur)

@@ -70,7 +70,6 @@ extern "C" __global__ void __launch_bounds__(DISTORT_THREADS, 4)
         sum += taps[k] * (x[3 * reflect(column - k, args.width)] + x[3 * reflect(column + k, args.width)]);
       args.y[(picture * args.height + row) * n + i] = sum * scale + shift;
     }
-    __syncthreads(); /* before the next source's taps */
   }
 }
 REGISTER_KERNEL(fathom_distort_large_across)

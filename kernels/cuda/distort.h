@@ -141,7 +141,10 @@ DEV int64_t reflect(int64_t i, int64_t n) {
   return i;
 }
 
-/* taps[k], k = 0 .. radius: the weight at distance k; in shared memory, by a whole block. */
+/*
+ * taps[k], k = 0 .. radius: the weight at distance k; in shared memory, by a whole block. Between two
+ * barriers: what read taps before is through, and they are there after it.
+ */
 template <int THREADS>
 DEV void blur_taps(float sigma, int radius, float* taps) {
   const double inverse = -0.5 / ((double)sigma * sigma);
