@@ -86,6 +86,12 @@ TEST_MODULE = @mkdir -p $(@D) && $(CXX) $(MODULE_FLAGS) -Icuda $(1) -shared -o $
 TEST_MODULES_GPU = $(CUDA_BUILD)/kernels/fragments.fatbin $(CUDA_BUILD)/kernels/fragments_float.fatbin \
   $(CUDA_BUILD)/kernels/gemm90.cubin $(CUDA_BUILD)/kernels/product90.cubin
 
+# Definitions in float64 that the CPU's tests use, too.
+CUDA_TEST_OBJECTS += $(EMULATOR)/loss_reference.o $(EMULATOR)/augment_reference.o
+.SECONDARY: $(CUDA_TEST_OBJECTS)
+$(EMULATOR)/%_reference.o: test/%_reference.c cuda.mk
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 $(WARNINGS) -MMD -MP -c $< -o $@
 $(EMULATOR)/harness.o: test/cuda/harness.cpp cuda.mk
 	@mkdir -p $(@D)
 	$(CXX) $(EMULATOR_FLAGS) -O2 -c $< -o $@
