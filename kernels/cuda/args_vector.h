@@ -60,6 +60,16 @@ typedef struct {
 } fathom_cuda_sum_partials_args;
 
 /*
+ * fathom_split_nan: where x is NaN, mask = 0 and x becomes 0; elsewhere mask = 1. Aligned to 4 bytes.
+ * grid: ceil(n / FATHOM_VECTOR_PER_BLOCK), block: FATHOM_VECTOR_THREADS, shared: 0 bytes.
+ */
+typedef struct {
+  float* x;    /* [n] */
+  float* mask; /* [n] */
+  int64_t n;
+} fathom_cuda_split_nan_args;
+
+/*
  * fathom_elem_from_float: y = x, rounded to nearest even; fathom_float_from_elem: y = x. Aligned to 16 bytes.
  * grid: ceil(n / FATHOM_VECTOR_PER_BLOCK), block: FATHOM_VECTOR_THREADS, shared: 0 bytes.
  */

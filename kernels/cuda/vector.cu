@@ -39,6 +39,20 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 }
 REGISTER_KERNEL(fathom_fill_elem)
 
+// Maps are read at any pixel of a batch, so nothing is known of their alignment.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    fathom_split_nan(const GRID_CONSTANT fathom_cuda_split_nan_args args) {
+  const int64_t first = (int64_t)blockIdx.x * FATHOM_VECTOR_PER_BLOCK;
+  const int64_t end = min(first + FATHOM_VECTOR_PER_BLOCK, args.n);
+  for (int64_t i = first + threadIdx.x; i < end; i += THREADS) {
+    const float x = args.x[i];
+    const bool number = x == x;
+    args.mask[i] = number ? 1.0f : 0.0f;
+    if (!number) args.x[i] = 0.0f;
+  }
+}
+REGISTER_KERNEL(fathom_split_nan)
+
 template <bool READS_Y, class T>
 DEV void axpby(int64_t n, float a, const T* x, float b, T* y) {
   for_eight(

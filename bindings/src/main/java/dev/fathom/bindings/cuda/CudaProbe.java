@@ -1,6 +1,7 @@
 package dev.fathom.bindings.cuda;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -96,6 +97,19 @@ public final class CudaProbe {
   /** Whether Fathom's emulator takes the driver's place. */
   public boolean isEmulator() {
     return CudaLibrary.EMULATOR;
+  }
+
+  /**
+   * The folder of the library that takes the driver's place.
+   *
+   * @throws IllegalStateException if none does
+   */
+  public Path libraryFolder() {
+    Path folder = Path.of(CudaLibrary.CONFIGURED).toAbsolutePath().getParent();
+    if (CudaLibrary.CONFIGURED.isEmpty() || folder == null) {
+      throw new IllegalStateException("the driver is NVIDIA's: it has no folder of its own");
+    }
+    return folder;
   }
 
   /** One line for people: the GPU, the driver and how it is called, or why there is none. */

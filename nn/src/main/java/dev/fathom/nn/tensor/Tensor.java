@@ -231,7 +231,7 @@ public final class Tensor {
   }
 
   /** Ends the tensor's life; for the memory that allocated it. */
-  void invalidate() {
+  public void invalidate() {
     data = null;
   }
 

@@ -1,0 +1,128 @@
+package dev.fathom.nn.cuda;
+
+import dev.fathom.bindings.Native;
+import dev.fathom.bindings.generated.cuda.FathomCuda;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_attention_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_attention_backward_args;
+import dev.fathom.nn.op.AttentionOps;
+import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/** kernels/cuda/attention.cu and attention_backward.cu. */
+final class CudaAttention extends CudaFamily implements AttentionOps {
+
+  /** Head dimensions that there are kernels for: multiples of this ... */
+  private static final int HEAD_STEP = 16;
+
+  /** ... up to this. */
+  private static final int WIDEST_HEAD = 128;
+
+  /** The head dimension of the published networks, which has a kernel for few blocks. */
+  private static final long USUAL_HEAD = 64;
+
+  /** Rows of delta that a block makes. */
+  private static final int DELTA_ROWS = 32;
+
+  CudaAttention(Engine engine) {
+    super(engine);
+  }
+
+  @Override
+  public void attention(Tensor qkv, int heads, float scale, Tensor y, @Nullable Tensor logSumExp) {
+    requireElements("attention", qkv, y);
+    requireFloats("attention", logSumExp);
+    long dim = headDim("attention", y, heads);
+    long tokens = y.extent(1);
+    long pairs = y.extent(0) * heads;
+    long blocks = pairs * ceil(tokens, rows(dim));
+    String kernel = "fathom_attention_" + dim;
+    if (dim == USUAL_HEAD && blocks < engine.multiprocessors()) {
+      kernel = "fathom_attention_short_" + dim;
+      blocks = pairs * ceil(tokens, FathomCuda.FATHOM_ATTENTION_SHORT_ROWS());
+    }
+    MemorySegment args = Native.arguments(fathom_cuda_attention_args.layout());
+    fathom_cuda_attention_args.qkv(args, address(qkv));
+    fathom_cuda_attention_args.out(args, address(y));
+    fathom_cuda_attention_args.log_sum_exp(args, address(logSumExp));
+    fathom_cuda_attention_args.tokens(args, Math.toIntExact(tokens));
+    fathom_cuda_attention_args.heads(args, heads);
+    fathom_cuda_attention_args.scale(args, scale);
+    launch(kernel, blocks, 1, FathomCuda.FATHOM_ATTENTION_THREADS(), tiles(dim), args);
+  }
+
+  @Override
+  public void attentionBackward(
+      Tensor qkv, int heads, float scale, Tensor y, Tensor logSumExp, Tensor dy, Tensor dqkv) {
+    requireElements("attentionBackward", qkv, y, dy, dqkv);
+    requireFloats("attentionBackward", logSumExp);
+    long dim = headDim("attentionBackward", y, heads);
+    long tokens = y.extent(1);
+    long pairs = y.extent(0) * heads;
+    long all = pairs * tokens;
+    synchronized (engine) {
+      long delta = engine.scratch(4 * all).part(0);
+      MemorySegment args = Native.arguments(fathom_cuda_attention_backward_args.layout());
+      fathom_cuda_attention_backward_args.qkv(args, address(qkv));
+      fathom_cuda_attention_backward_args.out(args, address(y));
+      fathom_cuda_attention_backward_args.log_sum_exp(args, address(logSumExp));
+      fathom_cuda_attention_backward_args.d_out(args, address(dy));
+      fathom_cuda_attention_backward_args.delta(args, address(delta));
+      fathom_cuda_attention_backward_args.dqkv(args, address(dqkv));
+      fathom_cuda_attention_backward_args.rows(args, all);
+      fathom_cuda_attention_backward_args.tokens(args, Math.toIntExact(tokens));
+      fathom_cuda_attention_backward_args.heads(args, heads);
+      fathom_cuda_attention_backward_args.head_dim(args, Math.toIntExact(dim));
+      fathom_cuda_attention_backward_args.scale(args, scale);
+      launch(
+          "fathom_attention_backward_delta",
+          ceil(all, DELTA_ROWS),
+          FathomCuda.FATHOM_ATTENTION_DELTA_THREADS(),
+          args);
+      int statistics =
+          2 * FathomCuda.FATHOM_ATTENTION_STAGES() * FathomCuda.FATHOM_ATTENTION_TILE() * 4;
+      for (String kernel :
+          new String[] {"fathom_attention_backward_keys_", "fathom_attention_backward_queries_"}) {
+        launch(
+            kernel + dim,
+            pairs * ceil(tokens, rows(dim)),
+            1,
+            FathomCuda.FATHOM_ATTENTION_THREADS(),
+            tiles(dim) + statistics,
+            args);
+      }
+    }
+  }
+
+  private static long headDim(String operator, Tensor y, int heads) {
+    long dim = y.extent(2) / heads;
+    if (dim * heads != y.extent(2) || dim % HEAD_STEP != 0 || dim < 1 || dim > WIDEST_HEAD) {
+      throw new IllegalArgumentException(
+          operator
+              + ": "
+              + y
+              + " with "
+              + heads
+              + " heads; on a GPU a head's dimension is a multiple of "
+              + HEAD_STEP
+              + " up to "
+              + WIDEST_HEAD);
+    }
+    return dim;
+  }
+
+  private static long rows(long dim) {
+    return dim <= FathomCuda.FATHOM_ATTENTION_WIDE()
+        ? FathomCuda.FATHOM_ATTENTION_ROWS()
+        : FathomCuda.FATHOM_ATTENTION_WIDE_ROWS();
+  }
+
+  /** Bytes of the tiles of two tensors in shared memory. */
+  private int tiles(long dim) {
+    return 2
+        * FathomCuda.FATHOM_ATTENTION_STAGES()
+        * FathomCuda.FATHOM_ATTENTION_TILE()
+        * (Math.toIntExact(dim) + FathomCuda.FATHOM_ATTENTION_PAD())
+        * elementBytes();
+  }
+}

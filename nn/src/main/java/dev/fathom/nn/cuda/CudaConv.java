@@ -1,0 +1,309 @@
+package dev.fathom.nn.cuda;
+
+import dev.fathom.bindings.Native;
+import dev.fathom.bindings.generated.cuda.FathomCuda;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_conv2d_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_conv_transpose2d_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_project_args;
+import dev.fathom.nn.op.ConvOps;
+import dev.fathom.nn.tensor.Memory;
+import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** kernels/cuda/conv.cu, conv_patch.cu, conv_transpose.cu, conv_project.cu. */
+final class CudaConv extends CudaFamily implements ConvOps {
+
+  private static final int MOST_SPLITS = 16;
+
+  /** Tiles of the kernels that read patches of pixels. */
+  private static final List<GemmPlan.Tile> PATCH =
+      List.of(GemmPlan.Tile.T128X128, GemmPlan.Tile.T128X64, GemmPlan.Tile.T128X32);
+
+  /** Tiles of the kernels that resize as they read. */
+  private static final List<GemmPlan.Tile> RESIZED =
+      List.of(GemmPlan.Tile.T128X64, GemmPlan.Tile.T128X32);
+
+  private static final int MOST_LANES = 32;
+  private static final long MOST_PROJECT_BLOCKS = 4096;
+
+  private final Products products;
+  private final CudaConvBackward backward;
+
+  CudaConv(Engine engine, Products products, CudaResample resample) {
+    super(engine);
+    this.products = products;
+    backward = new CudaConvBackward(engine, products, resample);
+  }
+
+  @Override
+  public Tensor packConv2d(Conv2dShape shape, Tensor weight, Memory memory) {
+    long taps = (long) shape.kernel() * shape.kernel();
+    Tensor packed = memory.allocate(engine.elements(), shape.out(), taps, eights(shape.in()));
+    products.pack(
+        weight, null, packed.address(), shape.out(), taps, shape.in(), shape.in() * taps, 1, taps);
+    return packed;
+  }
+
+  @Override
+  public void conv2d(
+      Conv2dShape shape,
+      Tensor x,
+      long height,
+      long width,
+      Tensor packed,
+      @Nullable Tensor bias,
+      Fusion fusion,
+      Tensor y) {
+    Projection projection = fusion.projection();
+    requireElements("conv2d", x, packed, fusion.residual(), fusion.residual2());
+    requireFloats("conv2d", bias, projection == null ? null : y);
+    boolean resized = fusion.sourceResized();
+    long batch = x.extent(0);
+    long outHeight = shape.outExtent(height);
+    long outWidth = shape.outExtent(width);
+    long pixels = batch * outHeight * outWidth;
+    GemmPlan plan = plan(shape, x, pixels, projection != null, resized);
+    boolean patch = !resized && takesPatches(shape, plan, outHeight, outWidth);
+    if (projection != null && plan.tile().columns() < shape.out()) {
+      throw new IllegalArgumentException(
+          "conv2d: " + shape.out() + " channels are too many for a fused projection on a GPU");
+    }
+    synchronized (engine) {
+      long partial =
+          plan.splits() > 1 ? engine.scratch(4 * plan.splits() * pixels * shape.out()).part(0) : 0;
+      MemorySegment args = Native.arguments(fathom_cuda_conv2d_args.layout());
+      fathom_cuda_conv2d_args.x(args, address(x));
+      fathom_cuda_conv2d_args.packed(args, address(packed));
+      fathom_cuda_conv2d_args.bias(args, address(bias));
+      fathom_cuda_conv2d_args.residual(args, address(fusion.residual()));
+      fathom_cuda_conv2d_args.residual2(args, address(fusion.residual2()));
+      fathom_cuda_conv2d_args.y(args, address(y));
+      fathom_cuda_conv2d_args.partial(args, address(partial));
+      fathom_cuda_conv2d_args.batch(args, Math.toIntExact(batch));
+      fathom_cuda_conv2d_args.height(args, Math.toIntExact(height));
+      fathom_cuda_conv2d_args.width(args, Math.toIntExact(width));
+      fathom_cuda_conv2d_args.in(args, shape.in());
+      fathom_cuda_conv2d_args.out(args, shape.out());
+      fathom_cuda_conv2d_args.kernel(args, shape.kernel());
+      fathom_cuda_conv2d_args.stride(args, shape.stride());
+      if (resized) {
+        fathom_cuda_conv2d_args.source_height(args, Math.toIntExact(x.extent(1)));
+        fathom_cuda_conv2d_args.source_width(args, Math.toIntExact(x.extent(2)));
+      }
+      fathom_cuda_conv2d_args.relu_input(args, fusion.reluInput() ? 1 : 0);
+      fathom_cuda_conv2d_args.activation(args, Products.code(fusion.activation()));
+      if (projection != null) {
+        fathom_cuda_conv2d_args.project_weight(args, address(projection.weight()));
+        fathom_cuda_conv2d_args.project_bias(args, address(projection.bias()));
+        fathom_cuda_conv2d_args.project_activation(args, Products.code(projection.activation()));
+        fathom_cuda_conv2d_args.project_scale(args, projection.scale());
+      }
+      fathom_cuda_conv2d_args.splits(args, plan.splits());
+      if (resized || patch) {
+        String kernel = resized ? "fathom_conv2d_resized" : "fathom_conv2d_patch";
+        launch(
+            kernel + plan.tile().suffix(),
+            patchTiles(batch, outHeight, outWidth) * ceil(shape.out(), plan.tile().columns()),
+            1,
+            plan.tile().threads(),
+            patchShared(plan.tile(), elementBytes()),
+            args);
+      } else {
+        products.product("fathom_conv2d", plan, pixels, shape.out(), 1, args);
+      }
+      if (plan.splits() > 1) {
+        products.reduce("fathom_conv2d_reduce", pixels * ceil(shape.out(), 8), args);
+      }
+    }
+  }
+
+  private GemmPlan plan(
+      Conv2dShape shape, Tensor x, long pixels, boolean projected, boolean resized) {
+    long depth = (long) shape.kernel() * shape.kernel() * eights(shape.in());
+    if (resized) {
+      return GemmPlan.choose(
+          wide(RESIZED, projected, shape), true, pixels, shape.out(), depth, multiprocessors(), 1);
+    }
+    boolean whole = shape.in() % 8 == 0 && aligned(x);
+    return GemmPlan.choose(
+        wide(GemmPlan.CONVOLUTION, projected, shape),
+        whole,
+        pixels,
+        shape.out(),
+        depth,
+        multiprocessors(),
+        projected ? 1 : MOST_SPLITS);
+  }
+
+  /** Of these tiles those that a projection can be fused into: a block has all channels. */
+  private static List<GemmPlan.Tile> wide(
+      List<GemmPlan.Tile> tiles, boolean projected, Conv2dShape shape) {
+    if (!projected) {
+      return tiles;
+    }
+    List<GemmPlan.Tile> wide =
+        tiles.stream().filter(tile -> tile.columns() >= shape.out()).toList();
+    return wide.isEmpty() ? tiles : wide;
+  }
+
+  private int multiprocessors() {
+    return engine.multiprocessors();
+  }
+
+  /** Whether the kernels that read each pixel under a tile once do it. */
+  private static boolean takesPatches(
+      Conv2dShape shape, GemmPlan plan, long outHeight, long outWidth) {
+    return shape.kernel() == 3
+        && shape.stride() == 1
+        && plan.splits() == 1
+        && PATCH.contains(plan.tile())
+        && fillsPatches(outHeight, outWidth);
+  }
+
+  /** Whether tiles of pixels lie within the map but for a fifth at most. */
+  static boolean fillsPatches(long height, long width) {
+    return 4 * patchTiles(1, height, width) * patchPixels() <= 5 * height * width;
+  }
+
+  private static long patchPixels() {
+    return (long) FathomCuda.FATHOM_PATCH_HEIGHT() * FathomCuda.FATHOM_PATCH_WIDTH();
+  }
+
+  /** Tiles of pixels over a batch of maps. */
+  static long patchTiles(long batch, long height, long width) {
+    return batch
+        * ceil(height, FathomCuda.FATHOM_PATCH_HEIGHT())
+        * ceil(width, FathomCuda.FATHOM_PATCH_WIDTH());
+  }
+
+  /** Dynamic shared memory of a block of the patch kernels. */
+  static int patchShared(GemmPlan.Tile tile, int elementBytes) {
+    return elementBytes * (2 * 7200 + 4 * tile.columns() * 40) + 256;
+  }
+
+  @Override
+  public Tensor packConvTranspose2d(int in, int out, int kernel, Tensor weight, Memory memory) {
+    long taps = (long) kernel * kernel;
+    Tensor packed = memory.allocate(engine.elements(), taps, out, eights(in));
+    products.pack(weight, null, packed.address(), taps, out, in, 1, taps, out * taps);
+    return packed;
+  }
+
+  @Override
+  public void convTranspose2d(
+      int kernel, Tensor x, Tensor packed, @Nullable Tensor bias, Tensor y) {
+    requireElements("convTranspose2d", x, packed, y);
+    requireFloats("convTranspose2d", bias);
+    long in = x.extent(3);
+    long out = y.extent(3);
+    long pixels = x.extent(0) * x.extent(1) * x.extent(2);
+    long columns = kernel * kernel * out;
+    GemmPlan plan =
+        GemmPlan.choose(
+            GemmPlan.LINEAR,
+            in % 8 == 0 && aligned(x),
+            pixels,
+            columns,
+            eights(in),
+            multiprocessors(),
+            1);
+    MemorySegment args = Native.arguments(fathom_cuda_conv_transpose2d_args.layout());
+    fathom_cuda_conv_transpose2d_args.x(args, address(x));
+    fathom_cuda_conv_transpose2d_args.packed(args, address(packed));
+    fathom_cuda_conv_transpose2d_args.bias(args, address(bias));
+    fathom_cuda_conv_transpose2d_args.y(args, address(y));
+    fathom_cuda_conv_transpose2d_args.batch(args, Math.toIntExact(x.extent(0)));
+    fathom_cuda_conv_transpose2d_args.height(args, Math.toIntExact(x.extent(1)));
+    fathom_cuda_conv_transpose2d_args.width(args, Math.toIntExact(x.extent(2)));
+    fathom_cuda_conv_transpose2d_args.in(args, Math.toIntExact(in));
+    fathom_cuda_conv_transpose2d_args.out(args, Math.toIntExact(out));
+    fathom_cuda_conv_transpose2d_args.kernel(args, kernel);
+    products.product("fathom_conv_transpose2d", plan, pixels, columns, 1, args);
+  }
+
+  @Override
+  public void conv2dBackward(
+      Conv2dShape shape,
+      Tensor x,
+      long height,
+      long width,
+      Tensor weight,
+      boolean reluInput,
+      boolean sourceResized,
+      @Nullable Tensor activated,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
+    backward.conv2d(
+        shape,
+        x,
+        height,
+        width,
+        weight,
+        reluInput,
+        sourceResized,
+        activated,
+        dy,
+        dx,
+        accumulate,
+        dWeight,
+        dBias);
+  }
+
+  @Override
+  public void convTranspose2dBackward(
+      int kernel,
+      Tensor x,
+      Tensor weight,
+      Tensor dy,
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
+    backward.convTranspose2d(kernel, x, weight, dy, dx, dWeight, dBias);
+  }
+
+  /** How many threads share a pixel of a projection. */
+  static int lanes(long channels) {
+    return powerOfTwo(ceil(channels, 8), MOST_LANES);
+  }
+
+  @Override
+  public void project(Tensor x, Projection projection, Tensor y) {
+    requireElements("project", x);
+    requireFloats("project", y, projection.weight(), projection.bias());
+    long channels = x.extent(-1);
+    int lanes = lanes(channels);
+    int threads = FathomCuda.FATHOM_PROJECT_THREADS();
+    MemorySegment args = Native.arguments(fathom_cuda_project_args.layout());
+    fathom_cuda_project_args.x(args, address(x));
+    fathom_cuda_project_args.weight(args, address(projection.weight()));
+    fathom_cuda_project_args.bias(args, address(projection.bias()));
+    fathom_cuda_project_args.y(args, address(y));
+    fathom_cuda_project_args.pixels(args, y.size());
+    fathom_cuda_project_args.channels(args, Math.toIntExact(channels));
+    fathom_cuda_project_args.lanes(args, lanes);
+    fathom_cuda_project_args.activation(args, Products.code(projection.activation()));
+    fathom_cuda_project_args.scale(args, projection.scale());
+    launch(
+        "fathom_project",
+        Math.min(ceil(y.size() * lanes, threads), MOST_PROJECT_BLOCKS),
+        threads,
+        args);
+  }
+
+  @Override
+  public void projectBackward(
+      Tensor x,
+      Projection projection,
+      Tensor y,
+      Tensor dy,
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
+    backward.project(x, projection, y, dy, dx, dWeight, dBias);
+  }
+}

@@ -1,0 +1,109 @@
+package dev.fathom.nn.cuda;
+
+import dev.fathom.bindings.Native;
+import dev.fathom.bindings.generated.cuda.FathomCuda;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_axpby_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_axpby_elem_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_fill_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_partial_squares_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_split_nan_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_sum_partials_args;
+import dev.fathom.nn.op.VectorOps;
+import dev.fathom.nn.tensor.ElementType;
+import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** kernels/cuda/vector.cu. */
+final class CudaVector extends CudaFamily implements VectorOps {
+
+  CudaVector(Engine engine) {
+    super(engine);
+  }
+
+  @Override
+  public void fill(Tensor x, float value) {
+    if (x.size() == 0) {
+      return;
+    }
+    MemorySegment args = Native.arguments(fathom_cuda_fill_args.layout());
+    fathom_cuda_fill_args.x(args, address(x));
+    fathom_cuda_fill_args.n(args, x.size());
+    fathom_cuda_fill_args.value(args, value);
+    elementwise(
+        x.type() == ElementType.FLOAT32 ? "fathom_fill" : "fathom_fill_elem", x.size(), args);
+  }
+
+  @Override
+  public void axpby(float a, Tensor x, float b, Tensor y) {
+    if (x.size() != y.size() || x.type() != y.type()) {
+      throw new IllegalArgumentException(
+          "axpby: x " + x + " of " + x.type() + ", y " + y + " of " + y.type());
+    }
+    if (x.size() == 0) {
+      return;
+    }
+    if (x.type() == ElementType.FLOAT32) {
+      MemorySegment args = Native.arguments(fathom_cuda_axpby_args.layout());
+      fathom_cuda_axpby_args.x(args, address(x));
+      fathom_cuda_axpby_args.y(args, address(y));
+      fathom_cuda_axpby_args.n(args, x.size());
+      fathom_cuda_axpby_args.a(args, a);
+      fathom_cuda_axpby_args.b(args, b);
+      elementwise("fathom_axpby", x.size(), args);
+    } else {
+      MemorySegment args = Native.arguments(fathom_cuda_axpby_elem_args.layout());
+      fathom_cuda_axpby_elem_args.x(args, address(x));
+      fathom_cuda_axpby_elem_args.y(args, address(y));
+      fathom_cuda_axpby_elem_args.n(args, x.size());
+      fathom_cuda_axpby_elem_args.a(args, a);
+      fathom_cuda_axpby_elem_args.b(args, b);
+      elementwise("fathom_axpby_elem", x.size(), args);
+    }
+  }
+
+  @Override
+  public void splitNan(Tensor x, Tensor mask) {
+    if (x.size() != mask.size()) {
+      throw new IllegalArgumentException("splitNan: x " + x + ", mask " + mask);
+    }
+    requireFloats("splitNan", x, mask);
+    MemorySegment args = Native.arguments(fathom_cuda_split_nan_args.layout());
+    fathom_cuda_split_nan_args.x(args, address(x));
+    fathom_cuda_split_nan_args.mask(args, address(mask));
+    fathom_cuda_split_nan_args.n(args, x.size());
+    elementwise("fathom_split_nan", x.size(), args);
+  }
+
+  private void elementwise(String kernel, long n, MemorySegment args) {
+    launch(
+        kernel,
+        ceil(n, FathomCuda.FATHOM_VECTOR_PER_BLOCK()),
+        FathomCuda.FATHOM_VECTOR_THREADS(),
+        args);
+  }
+
+  @Override
+  public double sumOfSquares(Tensor x) {
+    requireFloats("sumOfSquares", x);
+    long blocks =
+        Math.clamp(
+            ceil(x.size(), FathomCuda.FATHOM_VECTOR_PER_BLOCK()),
+            1,
+            FathomCuda.FATHOM_VECTOR_PARTIALS());
+    synchronized (engine) {
+      long partials = engine.scratch(8 * blocks).part(0);
+      MemorySegment args = Native.arguments(fathom_cuda_partial_squares_args.layout());
+      fathom_cuda_partial_squares_args.x(args, address(x));
+      fathom_cuda_partial_squares_args.partials(args, address(partials));
+      fathom_cuda_partial_squares_args.n(args, x.size());
+      launch("fathom_partial_squares", blocks, FathomCuda.FATHOM_VECTOR_THREADS(), args);
+      args = Native.arguments(fathom_cuda_sum_partials_args.layout());
+      fathom_cuda_sum_partials_args.partials(args, address(partials));
+      fathom_cuda_sum_partials_args.sum(args, address(engine.resultAddress()));
+      fathom_cuda_sum_partials_args.count(args, Math.toIntExact(blocks));
+      launch("fathom_sum_partials", 1, FathomCuda.FATHOM_VECTOR_THREADS(), args);
+      return engine.readResult().get(ValueLayout.JAVA_DOUBLE, 0);
+    }
+  }
+}

@@ -1,0 +1,173 @@
+package dev.fathom.nn.cuda;
+
+import dev.fathom.bindings.cuda.CudaContext;
+import dev.fathom.bindings.cuda.CudaException;
+import dev.fathom.bindings.cuda.CudaKernel;
+import dev.fathom.bindings.cuda.CudaModule;
+import dev.fathom.bindings.cuda.CudaStream;
+import dev.fathom.bindings.cuda.DeviceMemory;
+import dev.fathom.bindings.cuda.PinnedMemory;
+import dev.fathom.nn.tensor.ElementType;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What operator families share: one context, one stream, the kernels, scratch memory. All work goes
+ * to the one stream, in the order in which operators are called, so that scratch memory and freed
+ * tensors can be used again at once. Whoever launches more than one kernel, or uses scratch memory,
+ * holds this object's lock meanwhile.
+ */
+final class Engine implements AutoCloseable {
+
+  /** Alignment of the parts of scratch memory. */
+  private static final long ALIGNMENT = 256;
+
+  /** Room for what a kernel gives back to the host: a loss, a count, a norm. */
+  private static final int RESULT_BYTES = 256;
+
+  private final CudaContext context;
+  private final ElementType elements;
+  private final CudaStream stream;
+  private final List<CudaModule> modules;
+  private final Map<String, CudaKernel> kernels = new HashMap<>();
+  private final DeviceMemory result;
+  private final PinnedMemory hostResult;
+  private final int multiprocessors;
+  private @Nullable DeviceMemory scratch;
+
+  Engine(CudaContext context, KernelImages images) {
+    this.context = context;
+    elements = images.elements();
+    stream = context.newStream();
+    modules = images.load(context);
+    result = context.allocate(RESULT_BYTES);
+    hostResult = context.allocatePinned(RESULT_BYTES);
+    multiprocessors = context.device().multiprocessors();
+  }
+
+  CudaContext context() {
+    return context;
+  }
+
+  CudaStream stream() {
+    return stream;
+  }
+
+  ElementType elements() {
+    return elements;
+  }
+
+  int multiprocessors() {
+    return multiprocessors;
+  }
+
+  /**
+   * A kernel by name.
+   *
+   * @throws IllegalStateException if no module has it
+   */
+  synchronized CudaKernel kernel(String name) {
+    CudaKernel known = kernels.get(name);
+    if (known != null) {
+      return known;
+    }
+    for (CudaModule module : modules) {
+      try {
+        CudaKernel kernel = module.kernel(name);
+        kernels.put(name, kernel);
+        return kernel;
+      } catch (CudaException e) {
+        if (e.code() != CudaException.NOT_FOUND) {
+          throw e;
+        }
+      }
+    }
+    throw new IllegalStateException("no CUDA kernel is named " + name);
+  }
+
+  /**
+   * Scratch memory for the kernels that are launched next, valid until the next call. What earlier
+   * kernels do with it is done before, as all are of one stream.
+   */
+  Scratch scratch(long... parts) {
+    List<Long> offsets = new ArrayList<>(parts.length);
+    long end = 0;
+    for (long part : parts) {
+      offsets.add(end);
+      end += (Math.max(part, 1) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+    DeviceMemory current = scratch;
+    if (current == null || current.byteSize() < end) {
+      if (current != null) {
+        scratch = null;
+        current.close();
+      }
+      current = stream.allocate(end);
+      scratch = current;
+    }
+    return new Scratch(current.address(), offsets);
+  }
+
+  /** Parts of scratch memory, each aligned to 256 bytes. */
+  record Scratch(long base, List<Long> offsets) {
+
+    /** Where a part begins. */
+    long part(int index) {
+      return base + offsets.get(index);
+    }
+  }
+
+  long scratchBytes() {
+    DeviceMemory current = scratch;
+    return current == null ? 0 : current.byteSize();
+  }
+
+  /**
+   * Copies from the host, in the stream's order; the source must live until the stream is waited
+   * for.
+   */
+  void copyToDevice(long destination, MemorySegment source, long bytes) {
+    context.makeCurrent();
+    context.driver().memcpyHtoDAsync(destination, source, bytes, stream.handle());
+  }
+
+  /** Copies to the host, in the stream's order. */
+  void copyToHost(MemorySegment destination, long source, long bytes) {
+    context.makeCurrent();
+    context.driver().memcpyDtoHAsync(destination, source, bytes, stream.handle());
+  }
+
+  /** Copies on the device, in the stream's order. */
+  void copy(long destination, long source, long bytes) {
+    context.makeCurrent();
+    context.driver().memcpyDtoDAsync(destination, source, bytes, stream.handle());
+  }
+
+  /** Zeroes memory, in the stream's order. */
+  void zero(long address, long bytes) {
+    context.makeCurrent();
+    context.driver().memsetD8Async(address, (byte) 0, bytes, stream.handle());
+  }
+
+  /** Where kernels write what the host wants to know; see {@link #readResult}. */
+  long resultAddress() {
+    return result.address();
+  }
+
+  /** Waits for the kernels so far; what they wrote to {@link #resultAddress}. */
+  MemorySegment readResult() {
+    MemorySegment host = hostResult.segment();
+    stream.copyToHost(host, result);
+    stream.synchronize();
+    return host;
+  }
+
+  @Override
+  public void close() {
+    context.close();
+  }
+}

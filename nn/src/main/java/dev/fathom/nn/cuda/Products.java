@@ -1,0 +1,160 @@
+package dev.fathom.nn.cuda;
+
+import dev.fathom.bindings.Native;
+import dev.fathom.bindings.generated.FathomNative;
+import dev.fathom.bindings.generated.cuda.FathomCuda;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_differentiate_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_linear_vectors_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_pack_weight_args;
+import dev.fathom.nn.op.Activation;
+import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/** What linear layers and convolutions share (args_gemm.h, args_linear.h). */
+final class Products extends CudaFamily {
+
+  private static final int LEAST_BLOCK_ROWS = 64;
+  private static final int MOST_CHUNKS = 32;
+
+  Products(Engine engine) {
+    super(engine);
+  }
+
+  /** The header's number, FATHOM_ACTIVATION_*. */
+  static int code(Activation activation) {
+    return switch (activation) {
+      case NONE -> FathomNative.FATHOM_ACTIVATION_NONE();
+      case RELU -> FathomNative.FATHOM_ACTIVATION_RELU();
+      case GELU -> FathomNative.FATHOM_ACTIVATION_GELU();
+      case SIGMOID -> FathomNative.FATHOM_ACTIVATION_SIGMOID();
+    };
+  }
+
+  /** Launches the kernel of a product [m,n] for the plan's tile. */
+  void product(String kernel, GemmPlan plan, long m, long n, int classes, MemorySegment args) {
+    GemmPlan.Tile tile = plan.tile();
+    launch(
+        kernel + tile.suffix(),
+        tile.tiles(m, n),
+        plan.splits(),
+        classes,
+        tile.threads(),
+        tile.sharedBytes(elementBytes()),
+        args);
+  }
+
+  /** Launches a kernel with one thread for each of n things. */
+  void reduce(String kernel, long n, MemorySegment args) {
+    int threads = FathomCuda.FATHOM_GEMM_REDUCE_THREADS();
+    launch(kernel, ceil(n, threads), threads, args);
+  }
+
+  /**
+   * A weight in the order of the kernels: packed[a][b][c] = factor[a] * weight[a strideA + b
+   * strideB + c strideC], c padded to a multiple of 8.
+   *
+   * @param weight float32, on the device or the host
+   */
+  void pack(
+      Tensor weight,
+      @Nullable Tensor factor,
+      long packed,
+      long sizeA,
+      long sizeB,
+      long in,
+      long strideA,
+      long strideB,
+      long strideC) {
+    synchronized (engine) {
+      long source;
+      if (weight.onDevice()) {
+        source = weight.address();
+      } else {
+        // Packed weights are never in scratch memory while weights come from the host.
+        source = engine.scratch(weight.bytes()).part(0);
+        engine.copyToDevice(source, weight.data(), weight.bytes());
+      }
+      MemorySegment args = Native.arguments(fathom_cuda_pack_weight_args.layout());
+      fathom_cuda_pack_weight_args.weight(args, address(source));
+      fathom_cuda_pack_weight_args.factor(args, address(factor));
+      fathom_cuda_pack_weight_args.packed(args, address(packed));
+      fathom_cuda_pack_weight_args.stride_a(args, strideA);
+      fathom_cuda_pack_weight_args.stride_b(args, strideB);
+      fathom_cuda_pack_weight_args.stride_c(args, strideC);
+      fathom_cuda_pack_weight_args.size_a(args, Math.toIntExact(sizeA));
+      fathom_cuda_pack_weight_args.size_b(args, Math.toIntExact(sizeB));
+      fathom_cuda_pack_weight_args.in(args, Math.toIntExact(in));
+      reduce("fathom_pack_weight", sizeA * sizeB * eights(in), args);
+      if (!weight.onDevice()) {
+        engine.stream().synchronize();
+      }
+    }
+  }
+
+  private static long blockRows(long rows) {
+    return Math.max(LEAST_BLOCK_ROWS, ceil(rows, FathomCuda.FATHOM_LINEAR_MOST_SUMS()));
+  }
+
+  /** Blocks of rows whose sums {@link #differentiate} makes. */
+  static long sumBlocks(long rows) {
+    return ceil(rows, blockRows(rows));
+  }
+
+  /**
+   * dz = dy * activation'(z), and the sums over blocks of rows; parts that are 0 or null are not.
+   */
+  void differentiate(
+      long dy,
+      @Nullable Tensor z,
+      long dz,
+      long blockSums,
+      long rows,
+      long columns,
+      Activation activation) {
+    int chunks = powerOfTwo(ceil(columns, 8), MOST_CHUNKS);
+    MemorySegment args = Native.arguments(fathom_cuda_differentiate_args.layout());
+    fathom_cuda_differentiate_args.dy(args, address(dy));
+    fathom_cuda_differentiate_args.z(args, address(z));
+    fathom_cuda_differentiate_args.dz(args, address(dz));
+    fathom_cuda_differentiate_args.block_sums(args, address(blockSums));
+    fathom_cuda_differentiate_args.rows(args, rows);
+    fathom_cuda_differentiate_args.columns(args, Math.toIntExact(columns));
+    fathom_cuda_differentiate_args.chunks(args, chunks);
+    fathom_cuda_differentiate_args.block_rows(args, Math.toIntExact(blockRows(rows)));
+    fathom_cuda_differentiate_args.activation(args, code(activation));
+    launch(
+        "fathom_differentiate",
+        ceil(columns, 8L * chunks),
+        sumBlocks(rows),
+        FathomCuda.FATHOM_LINEAR_THREADS(),
+        0,
+        args);
+  }
+
+  /** dBias += scale * S and dScale += scaleProducts + bias * S, S the sum of the blocks' sums. */
+  void vectors(
+      long blockSums,
+      @Nullable Tensor scale,
+      @Nullable Tensor bias,
+      long scaleProducts,
+      @Nullable Tensor dBias,
+      @Nullable Tensor dScale,
+      long columns,
+      long blocks) {
+    MemorySegment args = Native.arguments(fathom_cuda_linear_vectors_args.layout());
+    fathom_cuda_linear_vectors_args.block_sums(args, address(blockSums));
+    fathom_cuda_linear_vectors_args.scale(args, address(scale));
+    fathom_cuda_linear_vectors_args.bias(args, address(blockSums == 0 ? null : bias));
+    fathom_cuda_linear_vectors_args.scale_products(args, address(scaleProducts));
+    fathom_cuda_linear_vectors_args.d_bias(args, address(dBias));
+    fathom_cuda_linear_vectors_args.d_scale(args, address(dScale));
+    fathom_cuda_linear_vectors_args.columns(args, Math.toIntExact(columns));
+    fathom_cuda_linear_vectors_args.blocks(args, Math.toIntExact(blocks));
+    launch(
+        "fathom_linear_vectors",
+        ceil(columns, FathomCuda.FATHOM_LINEAR_SUM_COLUMNS()),
+        FathomCuda.FATHOM_LINEAR_THREADS(),
+        args);
+  }
+}

@@ -1,0 +1,218 @@
+package dev.fathom.nn.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.fathom.nn.Golden;
+import dev.fathom.nn.autograd.Parameter;
+import dev.fathom.nn.autograd.Parameters;
+import dev.fathom.nn.autograd.Tape;
+import dev.fathom.nn.cpu.CpuBackend;
+import dev.fathom.nn.layer.Loader;
+import dev.fathom.nn.layer.Pass;
+import dev.fathom.nn.model.DepthAnything;
+import dev.fathom.nn.model.Inference;
+import dev.fathom.nn.model.ModelConfig;
+import dev.fathom.nn.model.ParameterShapes;
+import dev.fathom.nn.model.Release;
+import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.optim.AdamW;
+import dev.fathom.nn.tensor.BlockMemory;
+import dev.fathom.nn.tensor.CachingMemory;
+import dev.fathom.nn.tensor.ElementType;
+import dev.fathom.nn.tensor.Tensor;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * The whole network on the GPU's kernels, through the driver, against the published code's results
+ * and the CPU's: forward, backward, optimiser. On the emulator, small.
+ */
+class CudaNetworkTest {
+
+  /** Relative error of the variant of the kernels in float32. */
+  private static final double FLOAT_TOLERANCE = 1e-4;
+
+  /** Of bfloat16, whose numbers have 8 bits; a network of plain bfloat16 operators errs as much. */
+  private static final double BFLOAT_TOLERANCE = 3e-2;
+
+  private static final ModelConfig TINY =
+      new ModelConfig(
+          "tiny",
+          128,
+          4,
+          2,
+          false,
+          List.of(0, 1, 2, 3),
+          32,
+          List.of(16, 32, 64, 128),
+          Release.V1,
+          0,
+          14,
+          37);
+
+  private static final long[] SHAPE = {2, 70, 98};
+
+  private static double tolerance(ElementType elements) {
+    return elements == ElementType.FLOAT32 ? FLOAT_TOLERANCE : BFLOAT_TOLERANCE;
+  }
+
+  @ParameterizedTest
+  @EnumSource(ElementType.class)
+  void depthIsThatOfThePublishedCode(ElementType elements) {
+    float[] image = Golden.input("tiny.input", 2, 70, 98);
+    try (Backend backend = Emulated.backend(elements);
+        BlockMemory memory = backend.newMemory()) {
+      DepthAnything network =
+          new DepthAnything(new Loader(backend, memory, Golden.weights()), TINY);
+      Inference inference = new Inference(network, backend, memory);
+      long[] shape = {2, 70, 98, 3};
+      float[] first =
+          inference.run(
+              shape,
+              input -> backend.transfer().write(image, input),
+              backend.transfer()::read);
+      double error = Golden.relativeError(first, Golden.load("tiny.depth").values());
+      assertTrue(error < tolerance(elements), "relative error " + error);
+      float[] second =
+          inference.run(
+              shape,
+              input -> backend.transfer().write(image, input),
+              backend.transfer()::read);
+      assertArrayEquals(first, second, "another run gives other numbers");
+    }
+  }
+
+  /** The small network in training on the reference batch. */
+  private static final class Training implements AutoCloseable {
+    final Backend backend;
+    final CachingMemory memory;
+    final Parameters parameters;
+    final DepthAnything network;
+    private final Tensor image;
+    private final Tensor target;
+    private final Tensor mask;
+    private final boolean checkpoints;
+
+    Training(Backend backend, boolean checkpoints) {
+      this.backend = backend;
+      this.checkpoints = checkpoints;
+      memory = new CachingMemory(backend.newMemory());
+      parameters = new Parameters(backend, memory, ParameterShapes.of(TINY));
+      network = new DepthAnything(new Loader(backend, memory, Golden.weights(), parameters), TINY);
+      image = memory.allocate(2, 70, 98, 3);
+      backend.transfer().write(Golden.input("tiny.input", 2, 70, 98), image);
+      int pixels = 2 * 70 * 98;
+      float[] targets = Golden.hashed("tiny.target", pixels);
+      float[] masks = Golden.hashed("tiny.mask", pixels);
+      for (int i = 0; i < pixels; i++) {
+        targets[i] = 1 + 0.9f * targets[i];
+        masks[i] = masks[i] > -0.6f ? 1 : 0;
+      }
+      target = memory.allocate(SHAPE);
+      mask = memory.allocate(SHAPE);
+      backend.transfer().write(targets, target);
+      backend.transfer().write(masks, mask);
+    }
+
+    double differentiate() {
+      try (Tape tape = new Tape(backend, memory)) {
+        Pass pass = Pass.training(backend, memory, tape, checkpoints);
+        Tensor depth = network.forward(pass, image);
+        Tensor gradient = memory.allocate(SHAPE);
+        double loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient);
+        tape.seed(depth, gradient);
+        memory.release(depth);
+        tape.backward();
+        return loss;
+      }
+    }
+
+    Map<String, float[]> gradients() {
+      Map<String, float[]> gradients = new LinkedHashMap<>();
+      for (Parameter parameter : parameters.all()) {
+        Tensor gradient = parameter.gradient();
+        if (gradient != null) {
+          gradients.put(parameter.name(), backend.transfer().read(gradient));
+        }
+      }
+      return gradients;
+    }
+
+    @Override
+    public void close() {
+      memory.close();
+    }
+  }
+
+  /** The CPU's gradients are compared with the published code's elsewhere. */
+  @ParameterizedTest
+  @EnumSource(ElementType.class)
+  void gradientsAreThoseOfTheCpu(ElementType elements) {
+    Map<String, float[]> expected;
+    double expectedLoss;
+    try (Backend cpu = new CpuBackend(2);
+        Training training = new Training(cpu, false)) {
+      expectedLoss = training.differentiate();
+      expected = training.gradients();
+    }
+    boolean exact = elements == ElementType.FLOAT32;
+    try (Backend backend = Emulated.backend(elements);
+        Training training = new Training(backend, exact)) {
+      double loss = training.differentiate();
+      assertEquals(expectedLoss, loss, exact ? 1e-5 : 1e-2 * expectedLoss);
+      Map<String, float[]> gradients = training.gradients();
+      assertEquals(expected.keySet(), gradients.keySet());
+      double squares = 0;
+      double errors = 0;
+      for (Map.Entry<String, float[]> entry : expected.entrySet()) {
+        float[] own = gradients.get(entry.getKey());
+        double error = 0;
+        double norm = 0;
+        for (int i = 0; i < own.length; i++) {
+          double difference = (double) own[i] - entry.getValue()[i];
+          error += difference * difference;
+          norm += (double) entry.getValue()[i] * entry.getValue()[i];
+        }
+        squares += norm;
+        errors += error;
+        if (exact) {
+          // The last bias has no gradient at all: the loss does not see a shift.
+          double relative = Math.sqrt(error) / Math.max(Math.sqrt(norm), 1e-3);
+          assertTrue(relative < 5 * FLOAT_TOLERANCE, entry.getKey() + ": " + relative);
+        }
+      }
+      double relative = Math.sqrt(errors / squares);
+      assertTrue(relative < (exact ? FLOAT_TOLERANCE : 0.15), "all gradients: " + relative);
+    }
+  }
+
+  @Test
+  void threeStepsOfAdamWFollowTheReference() {
+    // tiny.adamw.json, computed in float64.
+    float[] reference = Emulated.losses("tiny.adamw.json");
+    try (Backend backend = Emulated.backend(ElementType.FLOAT32);
+        Training training = new Training(backend, false)) {
+      AdamW optimiser =
+          new AdamW(
+              backend,
+              training.memory,
+              training.parameters,
+              List.of(
+                  new AdamW.Group("encoder", 5e-5, name -> name.startsWith("pretrained.")),
+                  new AdamW.Group("head", 5e-4, name -> name.startsWith("depth_head."))),
+              AdamW.Settings.DEFAULT);
+      for (int step = 0; step < 3; step++) {
+        training.parameters.zeroGradients();
+        double loss = training.differentiate();
+        assertEquals(reference[step], loss, 1e-4, "step " + step);
+        optimiser.step(1, 1);
+      }
+    }
+  }
+}

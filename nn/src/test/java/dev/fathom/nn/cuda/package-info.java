@@ -1,0 +1,4 @@
+@NullMarked
+package dev.fathom.nn.cuda;
+
+import org.jspecify.annotations.NullMarked;
