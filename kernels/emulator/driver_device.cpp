@@ -65,7 +65,7 @@ DRIVER_API cuInit(unsigned flags) {
 }
 DRIVER_API cuDriverGetVersion(int* version) {
   if (!version) return CUDA_ERROR_INVALID_VALUE;
-  *version = 12060;
+  *version = 13000;
   return CUDA_SUCCESS;
 }
 

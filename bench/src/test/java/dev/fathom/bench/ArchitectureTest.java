@@ -14,6 +14,8 @@ import com.tngtech.archunit.lang.ArchRule;
     importOptions = {ImportOption.DoNotIncludeTests.class})
 class ArchitectureTest {
 
+  private static final String JCUDA_USERS = "dev.fathom.bindings.cuda.jcuda..";
+
   @ArchTest
   static final ArchRule BINDINGS_KNOW_NOTHING_OF_NETWORKS =
       noClasses()
@@ -46,6 +48,8 @@ class ArchitectureTest {
       classes()
           .that()
           .resideInAnyPackage("dev.fathom.bindings..", "dev.fathom.nn..")
+          .and()
+          .resideOutsideOfPackage(JCUDA_USERS)
           .should()
           .onlyDependOnClassesThat()
           .resideInAnyPackage(
@@ -54,6 +58,16 @@ class ArchitectureTest {
               "org.jspecify.annotations..",
               "dev.fathom.bindings..",
               "dev.fathom.nn..");
+
+  /** JCuda is optional: what uses it is loaded by name, and nothing else refers to it. */
+  @ArchTest
+  static final ArchRule JCUDA_IS_REACHED_BY_NAME_ONLY =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage(JCUDA_USERS)
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage("jcuda..", JCUDA_USERS);
 
   @ArchTest
   static final ArchRule LAYERS_AND_MODELS_ARE_WRITTEN_FOR_EVERY_DEVICE =

@@ -373,6 +373,29 @@ abstract class CudaDriverContract {
   }
 
   @Test
+  void tensorMapsAreEncoded() {
+    long tensor = driver.memAlloc(100 * 768);
+    TensorMapShape shape =
+        new TensorMapShape(
+            TensorMapShape.ElementType.BFLOAT16,
+            tensor,
+            new long[] {384, 100},
+            new long[] {768},
+            new int[] {64, 32},
+            TensorMapShape.Swizzle.BYTES_128);
+    MemorySegment map = arena.allocate(128, 64);
+    driver.tensorMapEncodeTiled(map, shape);
+    assertTrue(map.mismatch(arena.allocate(128, 64)) >= 0, "nothing was written");
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> driver.tensorMapEncodeTiled(arena.allocate(192, 64).asSlice(16), shape));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> driver.tensorMapEncodeTiled(map.asReadOnly(), shape));
+    driver.memFree(tensor);
+  }
+
+  @Test
   void errorsHaveNames() {
     assertEquals("CUDA_ERROR_INVALID_VALUE", driver.getErrorName(1));
     assertFalse(driver.getErrorString(2).isBlank());
