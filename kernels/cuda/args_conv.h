@@ -150,8 +150,8 @@ typedef struct {
 
 /*
  * fathom_conv_transpose2d_dx_<tile>: dx[b,h,w,:] = the sum over i, j, o of dy[b, k*h + i, k*w + j, o] *
- * weight[:,o,i,j]; M = B * H * W, N = in, K = k * k * out8. Tiles: 128x128, 128x64, 64x64, any. Aligned: out
- * a multiple of 8. splits 1. d_weight: fathom_conv_d_weight. d_bias: fathom_differentiate (sums of dy) and
+ * weight[:,o,i,j]; M = B * H * W, N = in, K = k * k * out8. Tiles: 128x64, 64x64, any. Aligned: out a
+ * multiple of 8. splits 1. d_weight: fathom_conv_d_weight. d_bias: fathom_differentiate (sums of dy) and
  * fathom_linear_vectors.
  *
  * grid: ceil(M/m) * ceil(in/n); block, shared: by the tile.

@@ -9,6 +9,7 @@
 #define FATHOM_CUDA_ARGS_LINEAR_H
 
 #include "args_gemm.h"
+#include "tensor_map.h"
 
 enum {
   FATHOM_LINEAR_THREADS = 256,   /* of the kernels that are not products */
@@ -61,6 +62,30 @@ typedef struct {
   int32_t splits;
   int32_t reserved;      /* 0 */
 } fathom_cuda_linear_args;
+
+/*
+ * fathom_linear_sm90: the same for sm_90a (bf16 alone), with partial NULL and splits 1. Aligned as the tiles
+ * above, rows of x as tensor_map wants them: x to 16 bytes, x_stride a multiple of 8. Blocks stay and take
+ * the tiles blockIdx.x, blockIdx.x + gridDim.x, ..., of 128 x 128, N fastest.
+ *
+ * Tensor maps of 2 dimensions of bf16, boxes of LINEAR90_K columns and 128 rows, swizzle 128 bytes, zeros
+ * outside: x_map [rows,in] with rows x_stride apart, packed_map [out,in8].
+ * grid: min(ceil(rows/128) * ceil(out/128), multiprocessors); block: 384; shared: LINEAR90_SHARED bytes.
+ * To be taken for aligned layers on sm_90 unless the plan of args_gemm.h has splits.
+ */
+enum {
+  FATHOM_LINEAR90_TILE = 128,
+  FATHOM_LINEAR90_K = 64,
+  FATHOM_LINEAR90_THREADS = 384,
+  FATHOM_LINEAR90_STAGES = 4,
+  FATHOM_LINEAR90_STAGE = 2 * 128 * 64 * 2, /* bytes: x, then the weight */
+  FATHOM_LINEAR90_C_STRIDE = 128 + 8,       /* floats, of the 16 rows that a warp brings to y at a time */
+  FATHOM_LINEAR90_SHARED = 4 * 32768 + 8 * 16 * 136 * 4 + 128
+};
+typedef struct {
+  fathom_cuda_tensor_map x_map, packed_map;
+  fathom_cuda_linear_args linear; /* x and packed are not read */
+} fathom_cuda_linear90_args;
 
 /*
  * The backward pass of linear, by the CPU's method (kernels/cpu/linear_backward.c). An activation and a

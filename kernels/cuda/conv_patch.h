@@ -60,6 +60,7 @@ struct MapPatch : PatchOperand {
     if (step % 9 != 0) return;
     const int first = step / 9 * FATHOM_GEMM_K;
     elem* to = slots + (step / 9 & 1) * PATCH_SLOT;
+#pragma unroll 1
     for (int i = (int)threadIdx.x; i < PATCH_ROWS * PATCH_COLUMNS * 4; i += THREADS) {
       const int pixel = i / 4, chunk = i % 4 * 8;
       const int y = top + pixel / PATCH_COLUMNS, x = left + pixel % PATCH_COLUMNS;
@@ -116,6 +117,7 @@ struct ResizedPatch : PatchOperand {
     const int first = step / 9 * FATHOM_GEMM_K;
     const bool whole = channels % 8 == 0;
     elem* to = slots + (step / 9 & 1) * PATCH_SLOT;
+#pragma unroll 1
     for (int i = (int)threadIdx.x; i < PATCH_ROWS * PATCH_COLUMNS * 4; i += THREADS) {
       const int pixel = i / 4, chunk = i % 4 * 8, n = channels - first - chunk;
       const LinePosition row = lines[pixel / PATCH_COLUMNS];

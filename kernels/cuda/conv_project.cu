@@ -38,15 +38,15 @@ extern "C" __global__ void __launch_bounds__(FATHOM_PROJECT_THREADS)
 }
 REGISTER_KERNEL(fathom_project)
 
-/* The gradient of the sum before the activation. */
-DEV float sum_gradient(const fathom_cuda_project_backward_args& args, int64_t pixel) {
+/* The gradient of the sum before the activation. inverse: 1 / scale, or 0 for a scale of 0. */
+DEV float sum_gradient(const fathom_cuda_project_backward_args& args, float inverse, int64_t pixel) {
   const float dy = args.dy[pixel];
   if (args.activation == ACTIVATION_NONE) return dy * args.scale;
   const float y = args.y[pixel];
   if (args.activation == ACTIVATION_RELU)
     return y * (args.scale < 0.0f ? -1.0f : 1.0f) > 0.0f ? dy * args.scale : 0.0f;
   /* y = scale * s, and s' = s (1 - s) */
-  return dy * y * (1.0f - y * (args.scale == 0.0f ? 0.0f : 1.0f / args.scale));
+  return dy * y * (1.0f - y * inverse);
 }
 
 extern "C" __global__ void __launch_bounds__(FATHOM_PROJECT_THREADS)
@@ -58,12 +58,13 @@ extern "C" __global__ void __launch_bounds__(FATHOM_PROJECT_THREADS)
   const int64_t block_end = (int64_t)(blockIdx.x + 1) * args.block_pixels;
   const int64_t end = block_end < args.pixels ? block_end : args.pixels;
   const bool whole = args.channels % 8 == 0;
+  const float inverse = args.scale == 0.0f ? 0.0f : 1.0f / args.scale;
   for (int first = 0; first < args.channels; first += lanes * 8) {
     const int c = first + lane * 8, n = args.channels - c;
     float weight[8], sum[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     if (args.dx && n > 0) load_some(args.weight + c, n, whole, weight);
     for (int64_t pixel = begin; pixel < end && n > 0; pixel += group) {
-      const float g = sum_gradient(args, pixel);
+      const float g = sum_gradient(args, inverse, pixel);
       const int64_t at = pixel * args.channels + c;
       if (args.weight_sums) {
         float x[8];
@@ -92,7 +93,7 @@ extern "C" __global__ void __launch_bounds__(FATHOM_PROJECT_THREADS)
   float bias = 0.0f;
   for (int64_t pixel = (int64_t)blockIdx.x * args.block_pixels + threadIdx.x; pixel < end;
        pixel += FATHOM_PROJECT_THREADS)
-    bias += sum_gradient(args, pixel);
+    bias += sum_gradient(args, inverse, pixel);
   bias = block_sum(bias);
   if (threadIdx.x == 0) args.bias_sums[blockIdx.x] = bias;
 }

@@ -112,7 +112,6 @@ DEV void conv_transpose2d_dx(const fathom_cuda_conv_transpose2d_dx_args& args, u
   }                                                                                                      \
   REGISTER_KERNEL(fathom_conv_transpose2d_dx_##name)
 
-CONV_TRANSPOSE2D_DX(128x128, Tile128x128, true, 2)
 CONV_TRANSPOSE2D_DX(128x64, Tile128x64, true, 3)
 CONV_TRANSPOSE2D_DX(64x64, Tile64x64, true, 4)
 CONV_TRANSPOSE2D_DX(any, Tile64x64, false, 4)

@@ -166,7 +166,7 @@ TEST(conv_transpose2d_gradients) {
   struct {
     TileShape tile;
     int batch, height, width, in, out, kernel;
-  } cases[] = {{TILE_128X128, 1, 5, 7, 24, 16, 2}, {TILE_128X64, 1, 7, 5, 40, 8, 4}, {TILE_64X64, 2, 5, 4, 72, 24, 2},
+  } cases[] = {{TILE_128X64, 1, 7, 5, 40, 8, 4}, {TILE_64X64, 2, 5, 4, 72, 24, 2},
                {TILE_64X64, 1, 3, 4, 13, 16, 4},   {TILE_ANY, 1, 3, 5, 11, 13, 2},   {TILE_ANY, 1, 2, 2, 3, 5, 4}};
   for (const auto& c : cases) {
     const Map x = random_map(c.batch, c.height, c.width, c.in, 1);
