@@ -80,7 +80,8 @@ $(EMULATOR)/%.emu.so: cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
 CUDA_TESTS = $(patsubst test/cuda/%.cpp,$(EMULATOR)/%,$(wildcard test/cuda/test_*.cpp))
 # Kernels for tests of the emulator and of the device layer: kernels/, and broken/ with a fault each.
 TEST_KERNELS = $(patsubst test/cuda/%.cu,%,$(wildcard test/cuda/broken/*.cu test/cuda/kernels/*.cu))
-TEST_MODULES = $(TEST_KERNELS:%=$(EMULATOR)/%.emu.so) $(EMULATOR)/kernels/fragments_float.emu.so
+TEST_MODULES = $(TEST_KERNELS:%=$(EMULATOR)/%.emu.so) $(EMULATOR)/kernels/fragments_float.emu.so \
+  $(EMULATOR)/broken/copy_float.emu.so
 TEST_MODULE = @mkdir -p $(@D) && $(CXX) $(MODULE_FLAGS) -Icuda $(1) -shared -o $@ $< -x none $(EMULATOR)/libcuda.so.1
 TEST_MODULES_GPU = $(CUDA_BUILD)/kernels/fragments.fatbin $(CUDA_BUILD)/kernels/fragments_float.fatbin \
   $(CUDA_BUILD)/kernels/gemm90.cubin $(CUDA_BUILD)/kernels/product90.cubin

@@ -44,6 +44,9 @@ struct Async90 {
   std::vector<ThreadState> threads;
   std::vector<Warpgroup> warpgroups;
   std::vector<BulkCopy> loads; /* delayed ones */
+  struct {
+    float a[64][16], b[16][256], d[64][256];
+  } product; /* operands of the one that is computed */
 };
 
 /* The running block's, made at the first use. */

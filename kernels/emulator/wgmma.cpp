@@ -61,7 +61,7 @@ unsigned column_of(unsigned thread, unsigned i) { return i / 4 * 8 + thread % 4 
 void perform(const Product& p) {
   const Wgmma& o = p.operands;
   const unsigned n = static_cast<unsigned>(o.n), registers = n / 2;
-  static thread_local float A[64][16], B[16][256], D[64][256];
+  auto& [A, B, D] = async90().product;
   if (o.a) {
     /* Register r of a thread: rows + 8 (r % 2), k + 8 (r / 2), two neighbours. */
     for (unsigned t = 0; t < 128; t++) {
