@@ -1,6 +1,6 @@
 /*
- * Parameters of the attention kernel for sm_90a (attention90.cu). B batch, T tokens. Elements are bf16, the
- * head dimension is 64.
+ * Parameters of the attention kernel for sm_90a (attention90.cu). B batch, T tokens. Elements are
+ * bf16, the head dimension is 64.
  */
 #ifndef FATHOM_CUDA_ARGS_ATTENTION90_H
 #define FATHOM_CUDA_ARGS_ATTENTION90_H
@@ -19,8 +19,8 @@ enum {
 /*
  * fathom_attention90: out = softmax(scale * q k^T) v per head.
  *
- * Both maps: bf16, 128-byte swizzle, no interleave, zeros out of bounds, boxes of 64 channels x BOX tokens x 1
- * picture. 2 * heads * 64 bytes are multiples of 16 for every number of heads.
+ * Both maps: bf16, 128-byte swizzle, no interleave, zeros out of bounds, boxes of 64 channels x BOX
+ * tokens x 1 picture.
  *
  * grid: B * heads * ceil(T / ROWS); block: THREADS; shared: FATHOM_ATTENTION90_SHARED bytes.
  */
@@ -29,8 +29,8 @@ typedef struct {
   fathom_cuda_tensor_map out; /* [B,T,heads*64] */
   float* log_sum_exp;         /* [B,heads,T], natural logarithm, or NULL */
   int32_t tokens, heads;
-  float scale;                /* any finite number */
-  int32_t reserved;           /* 0 */
+  float scale;      /* any finite number */
+  int32_t reserved; /* 0 */
 } fathom_cuda_attention90_args;
 
 #endif

@@ -1,29 +1,30 @@
 /*
- * Multi-head attention for sm_90a at head dimension 64: attention.cu's algorithm, with the Hopper's units that
- * run on their own, in the manner of FlashAttention-3 (Shah et al. 2024).
+ * Multi-head attention for sm_90a at head dimension 64: attention.cu's algorithm, with the Hopper's
+ * units that run on their own, in the manner of FlashAttention-3 (Shah et al. 2024).
  *
- * One warpgroup fetches queries, keys and values by TMA into a ring of stages. Two others have 64 queries each.
- * For a tile of 128 keys such a warpgroup starts the scores of this tile and the product of the last tile's
- * probabilities, which stay in registers, with the values, and exponentiates while the latter runs. Two named
- * barriers let the two warpgroups take turns at starting products, so that one exponentiates while the other
- * multiplies.
+ * One warpgroup fetches queries, keys and values by TMA into a ring of stages. Two others have 64
+ * queries each. For a tile of 128 keys such a warpgroup starts the scores of this tile and the
+ * product of the last tile's probabilities, which stay in registers, with the values, and
+ * exponentiates while the latter runs. Two named barriers let the two warpgroups take turns at
+ * starting products, so that one exponentiates while the other multiplies.
  *
- * At this head dimension a tile costs a multiprocessor as many cycles in the special function unit as in the
- * tensor cores: 16 exponentials and 4096 operations a cycle, 1024 cycles for 128x128 scores either way. A quarter
- * of the exponentials is therefore computed as a polynomial by the other units.
+ * At this head dimension a tile costs a multiprocessor as many cycles in the special function unit
+ * as in the tensor cores: 16 exponentials and 4096 operations a cycle, 1024 cycles for 128x128
+ * scores either way. A quarter of the exponentials is therefore computed as a polynomial by the
+ * other units.
  *
- * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the others. One block on a
- * multiprocessor.
+ * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the others. One block on
+ * a multiprocessor.
  */
 #include "args_attention90.h"
 #include "dev90.h"
 
 namespace {
 
-constexpr int kRows = 64;   /* queries of a warpgroup */
-constexpr int kKeys = 128;  /* in a tile */
+constexpr int kRows = 64;  /* queries of a warpgroup */
+constexpr int kKeys = 128; /* in a tile */
 constexpr int kStages = 2;
-constexpr int kLine = 128;  /* bytes of a row of 64 elements, and of the swizzle */
+constexpr int kLine = 128; /* bytes of a row of 64 elements, and of the swizzle */
 constexpr int kBox = FATHOM_ATTENTION90_BOX * kLine;
 constexpr int kTile = kKeys * kLine; /* bytes */
 static_assert(FATHOM_ATTENTION90_ROWS == 2 * kRows && kRows == FATHOM_ATTENTION90_BOX &&
@@ -70,7 +71,8 @@ DEV void fetch_tile(const fathom_cuda_attention90_args& args, const Place& p, in
 DEV void fetch(const fathom_cuda_attention90_args& args, const Place& p, Memory& m) {
   mbarrier_arrive_expect(&m.queries_full, 2 * kBox);
   for (int box = 0; box < 2; box++)
-    tensor_load(m.queries[box], args.qkv, p.head * 64, p.first + box * kRows, p.batch, &m.queries_full);
+    tensor_load(m.queries[box], args.qkv, p.head * 64, p.first + box * kRows, p.batch,
+                &m.queries_full);
   for (int tile = 0; tile < p.tiles; tile++) {
     const int stage = tile % kStages;
     fetch_tile(args, p, 1, tile, m.keys[stage], &m.keys_full[stage], &m.keys_empty[stage]);
@@ -81,14 +83,15 @@ DEV void fetch(const fathom_cuda_attention90_args& args, const Place& p, Memory&
 /* ---- a warpgroup that computes ---- */
 
 /*
- * 2^x for x <= 0, as 2^n times a polynomial on [-1/2,1/2] (minimax, relative error 7.5e-5, a twentieth of
- * bf16's rounding); 2^-126 for everything below.
+ * 2^x for x <= 0, as 2^n times a polynomial on [-1/2,1/2] (minimax, relative error 7.5e-5, a
+ * twentieth of bf16's rounding); 2^-126 for everything below.
  */
 DEV float polynomial_exp2(float x) {
   x = fmaxf(x, -126.0f);
   const float shifted = x + 12582912.0f; /* 1.5 * 2^23: n in the low bits */
   const float r = x - (shifted - 12582912.0f);
-  const float p = fmaf(fmaf(fmaf(0.0551716685f, r, 0.242611125f), r, 0.693260968f), r, 0.999928057f);
+  const float p =
+      fmaf(fmaf(fmaf(0.0551716685f, r, 0.242611125f), r, 0.693260968f), r, 0.999928057f);
   return __int_as_float(__float_as_int(p) + (int)((unsigned)__float_as_int(shifted) << 23));
 }
 
@@ -98,8 +101,8 @@ struct Row {
 };
 
 /*
- * Scores of a row to exp2(c * (score - maximum)), and the factor that what was summed before takes. Rows are
- * the elements of s with i / 2 % 2 = half; four threads share one.
+ * Scores of a row to exp2(c * (score - maximum)), and the factor that what was summed before takes.
+ * Rows are the elements of s with i / 2 % 2 = half; four threads share one.
  */
 DEV float exponentiate(float (&s)[kKeys / 2], int half, float c, Row& row) {
   float maximum = row.maximum;
@@ -141,8 +144,7 @@ DEV void start_scores(float (&s)[kKeys / 2], uint64_t queries, const unsigned ch
   const uint64_t k = descriptor(keys);
   wgmma_fence();
 #pragma unroll
-  for (int d = 0; d < 4; d++)
-    wgmma<kKeys>(s, advance(queries, 32 * d), advance(k, 32 * d), d > 0);
+  for (int d = 0; d < 4; d++) wgmma<kKeys>(s, advance(queries, 32 * d), advance(k, 32 * d), d > 0);
   wgmma_commit();
 }
 /* Starts o += p v; values are transposed, N contiguous. */
@@ -160,7 +162,8 @@ struct Softmax {
   bool negative;
   Row rows[2];
 
-  /* Scores of a tile to probabilities, up to a factor for the row; the factors for the sums before. */
+  /* Scores of a tile to probabilities, up to a factor for the row; the factors for the sums before.
+   */
   DEV_MEMBER void apply(float (&s)[kKeys / 2], int left, float (&rescale)[2]) {
     if (negative) {
 #pragma unroll
@@ -184,8 +187,8 @@ DEV void to_operand(FragA (&p)[kKeys / 16], const float (&s)[kKeys / 2]) {
 }
 
 /* Results times factor, as the map's swizzle wants them; then one thread sends them. */
-DEV void store(const fathom_cuda_attention90_args& args, const Place& p, int group, unsigned char* to,
-               const float (&o)[32], const float (&factor)[2]) {
+DEV void store(const fathom_cuda_attention90_args& args, const Place& p, int group,
+               unsigned char* to, const float (&o)[32], const float (&factor)[2]) {
 #pragma unroll
   for (int i = 0; i < 32; i += 2) {
     const int row = wgmma_row(i), chunk = i / 4; /* of 16 bytes, that is 8 columns */
@@ -229,7 +232,7 @@ DEV void compute(const fathom_cuda_attention90_args& args, const Place& p, Memor
     mbarrier_wait(&m.keys_full[stage], tile / kStages % 2);
     wait_for_turn(group);
     wgmma_hold(o);
-      start_scores(s, queries, m.keys[stage]);
+    start_scores(s, queries, m.keys[stage]);
     mbarrier_wait(&m.values_full[before], (tile - 1) / kStages % 2);
     start_values(o, probabilities, m.values[before]);
     if (group == 0 || tile + 1 < p.tiles) pass_turn(group);
