@@ -41,7 +41,8 @@ struct Memory {
 Memory& memory() {
   static Memory* m = [] {
     auto* made = new Memory;
-    if (const char* text = getenv("FATHOM_EMULATOR_MEMORY")) made->total = strtoull(text, nullptr, 0);
+    if (const char* text = getenv("FATHOM_EMULATOR_MEMORY"))
+      made->total = strtoull(text, nullptr, 0);
     for (size_t bytes = size_t{1} << 42; bytes >= size_t{1} << 33; bytes /= 2) {
       void* p = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (p == MAP_FAILED) continue;
@@ -66,7 +67,8 @@ const Allocation* find(const std::map<uintptr_t, Allocation>& in, const void* ad
 
 CUresult allocate(CUdeviceptr* p, size_t bytes, bool pooled) {
   Memory& m = memory();
-  if (!p || bytes == 0) return refuse(CUDA_ERROR_INVALID_VALUE, "an allocation of %zu bytes", bytes);
+  if (!p || bytes == 0)
+    return refuse(CUDA_ERROR_INVALID_VALUE, "an allocation of %zu bytes", bytes);
   const size_t page_bytes = round_up(bytes, PAGE);
   if (bytes > m.total - m.used || page_bytes + PAGE > static_cast<size_t>(m.arena_end - m.next)) {
     return CUDA_ERROR_OUT_OF_MEMORY;
@@ -107,8 +109,8 @@ CUresult check(const Allocation& a) {
     if (q < a.data || q >= a.data + a.bytes) *q = SLACK[(q - a.pages) % 2];
   }
   driver().sticky = CUDA_ERROR_ILLEGAL_ADDRESS;
-  return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "out-of-bounds write to %p, %s", static_cast<const void*>(p),
-                describe_address(p).c_str());
+  return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "out-of-bounds write to %p, %s",
+                static_cast<const void*>(p), describe_address(p).c_str());
 }
 
 CUresult release(CUdeviceptr p) {
@@ -144,19 +146,21 @@ std::string describe_address(const void* address) {
   const auto* p = static_cast<const unsigned char*>(address);
   const auto tell = [p](const Allocation& a, const char* state) {
     const void* data = a.data;
-    if (p < a.data) return format("%td bytes before the %zu bytes at %p%s", a.data - p, a.bytes, data, state);
+    if (p < a.data)
+      return format("%td bytes before the %zu bytes at %p%s", a.data - p, a.bytes, data, state);
     const ptrdiff_t offset = p - a.data;
     if (offset < static_cast<ptrdiff_t>(a.bytes)) {
       return format("%td bytes into the %zu bytes at %p%s", offset, a.bytes, data, state);
     }
-    return format("%td bytes past the end of the %zu bytes at %p%s", offset - static_cast<ptrdiff_t>(a.bytes),
-                  a.bytes, data, state);
+    return format("%td bytes past the end of the %zu bytes at %p%s",
+                  offset - static_cast<ptrdiff_t>(a.bytes), a.bytes, data, state);
   };
   if (const Allocation* a = find(m.live, address)) return tell(*a, "");
   if (const Allocation* a = find(m.freed, address)) return tell(*a, ", freed");
   /* A page between two allocations: the nearer one. */
   const Allocation *below = find(m.live, p - PAGE), *above = find(m.live, p + PAGE);
-  if (below && above) (p - (below->data + below->bytes) <= above->data - p ? above : below) = nullptr;
+  if (below && above)
+    (p - (below->data + below->bytes) <= above->data - p ? above : below) = nullptr;
   if (below) return tell(*below, "");
   if (above) return tell(*above, "");
   return "in no allocation";
@@ -253,7 +257,8 @@ DRIVER_API cuMemAllocAsync(CUdeviceptr* p, size_t bytes, CUstream stream) {
   DRIVER_CALL(CONTEXT);
   stream = resolve(stream);
   if (!driver().valid(stream)) return CUDA_ERROR_INVALID_HANDLE;
-  if (stream->capture) return refuse(CUDA_ERROR_NOT_SUPPORTED, "cuMemAllocAsync in a stream that is captured");
+  if (stream->capture)
+    return refuse(CUDA_ERROR_NOT_SUPPORTED, "cuMemAllocAsync in a stream that is captured");
   return allocate(p, bytes, true);
 }
 DRIVER_API cuMemFreeAsync(CUdeviceptr p, CUstream stream) {
@@ -261,7 +266,8 @@ DRIVER_API cuMemFreeAsync(CUdeviceptr p, CUstream stream) {
   if (p == 0) return CUDA_SUCCESS;
   stream = resolve(stream);
   if (!driver().valid(stream)) return CUDA_ERROR_INVALID_HANDLE;
-  if (stream->capture) return refuse(CUDA_ERROR_NOT_SUPPORTED, "cuMemFreeAsync in a stream that is captured");
+  if (stream->capture)
+    return refuse(CUDA_ERROR_NOT_SUPPORTED, "cuMemFreeAsync in a stream that is captured");
   if (const CUresult error = check_range(p, 1, "cuMemFreeAsync")) return error;
   return enqueue(stream, [p] { return release(p); });
 }
@@ -282,7 +288,9 @@ DRIVER_API cuDeviceGetDefaultMemPool(CUmemoryPool* pool, CUdevice device) {
   *pool = reinterpret_cast<CUmemoryPool>(&memory());
   return CUDA_SUCCESS;
 }
-DRIVER_API cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice device) { return cuDeviceGetDefaultMemPool(pool, device); }
+DRIVER_API cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice device) {
+  return cuDeviceGetDefaultMemPool(pool, device);
+}
 DRIVER_API cuMemPoolSetAttribute(CUmemoryPool pool, int attribute, void* value) {
   DRIVER_CALL(INITIALISATION);
   if (reinterpret_cast<Memory*>(pool) != &memory()) return CUDA_ERROR_INVALID_VALUE;
@@ -290,7 +298,8 @@ DRIVER_API cuMemPoolSetAttribute(CUmemoryPool pool, int attribute, void* value) 
   memcpy(&number, value, attribute >= CU_MEMPOOL_ATTR_RELEASE_THRESHOLD ? 8 : 4);
   if (attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) {
     memory().release_threshold = number;
-  } else if (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH || attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH) {
+  } else if (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH ||
+             attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH) {
     if (number != 0) return CUDA_ERROR_INVALID_VALUE;
     memory().pooled_high = memory().pooled;
   } else if (attribute < 1 || attribute > 3) {
@@ -334,7 +343,8 @@ DRIVER_API cuMemAllocHost_v2(void** p, size_t bytes) { return cuMemHostAlloc(p, 
 DRIVER_API cuMemFreeHost(void* p) {
   DRIVER_CALL(CONTEXT);
   if (!memory().pinned.erase(reinterpret_cast<uintptr_t>(p))) {
-    return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFreeHost of %p, which cuMemAllocHost did not return", p);
+    return refuse(CUDA_ERROR_INVALID_VALUE,
+                  "cuMemFreeHost of %p, which cuMemAllocHost did not return", p);
   }
   if (const CUresult error = finish_all()) return error;
   free(p);
@@ -349,7 +359,8 @@ DRIVER_API cuMemHostRegister_v2(void* p, size_t bytes, unsigned) {
 }
 DRIVER_API cuMemHostUnregister(void* p) {
   DRIVER_CALL(CONTEXT);
-  if (!memory().pinned.erase(reinterpret_cast<uintptr_t>(p))) return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+  if (!memory().pinned.erase(reinterpret_cast<uintptr_t>(p)))
+    return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
   return finish_all();
 }
 DRIVER_API cuMemHostGetDevicePointer_v2(CUdeviceptr* device, void* host, unsigned) {
