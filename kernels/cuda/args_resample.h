@@ -1,10 +1,10 @@
 /*
- * Parameters of the resampling kernels (resample.cu). B batch, C channels. `elem` is the kernels' element
- * type: bf16, or float in the variant for exact tests.
+ * Parameters of the resampling kernels (resample.cu). B batch, C channels. `elem` is the kernels'
+ * element type: bf16, or float in the variant for tests.
  *
  * Maps are elem in kernels without a suffix and float in kernels named ..._float. A kernel named
- * ..._vector takes VECTOR channels in a thread: C is a multiple of VECTOR and every map is aligned to 16
- * bytes. The others take any C, one channel in a thread.
+ * ..._vector takes VECTOR channels in a thread: C is a multiple of VECTOR and every map is aligned
+ * to 16 bytes. The others take any C, one channel in a thread.
  */
 #ifndef FATHOM_CUDA_ARGS_RESAMPLE_H
 #define FATHOM_CUDA_ARGS_RESAMPLE_H
@@ -18,16 +18,16 @@ enum {
 
 /*
  * fathom_resize_bilinear, ..._vector, ..._float, ..._float_vector.
- * align_corners 1: source = o * scale; 0: source = (o + 1/2) * scale - 1/2, clamped at 0. The host computes
- * scale_y = align_corners ? OH > 1 ? (float)(H-1) / (float)(OH-1) : 0 : (float)H / (float)OH, likewise
+ * align_corners 1: source = o * scale; 0: source = (o + 1/2) * scale - 1/2, clamped at 0. The host
+ * computes, in float, scale_y = align_corners ? (OH > 1 ? (H-1) / (OH-1) : 0) : H / OH, likewise
  * scale_x: a division in every thread would cost as much as the blending.
  *
  * grid: (B * OH, ceil(OW * C / n / THREADS)), n = 1 or VECTOR; block: 256; shared: 0.
  */
 typedef struct {
-  const void* x;         /* [B,H,W,C] */
-  const void* add;       /* [B,OH,OW,C], added to the result, or NULL */
-  void* y;               /* [B,OH,OW,C]; may be add */
+  const void* x;   /* [B,H,W,C] */
+  const void* add; /* [B,OH,OW,C], added to the result, or NULL */
+  void* y;         /* [B,OH,OW,C]; may be add */
   int32_t height, width, channels;
   int32_t out_height, out_width;
   int32_t align_corners; /* 0 or 1 */
@@ -35,20 +35,20 @@ typedef struct {
 } fathom_cuda_resize_bilinear_args;
 
 /*
- * fathom_resize_bilinear_backward, ..._vector, ..._float, ..._float_vector: dx = or += the transposed
- * resize of dy. A thread gathers from the outputs that read its pixel.
+ * fathom_resize_bilinear_backward, ..._vector, ..._float, ..._float_vector: dx = or += the
+ * transposed resize of dy. A thread gathers from the outputs that read its pixel.
  *
  * grid: (B * H, ceil(W * C / n / THREADS)), n = 1 or VECTOR; block: 256; shared: 0.
  */
 typedef struct {
-  const void* dy;        /* [B,OH,OW,C] */
-  void* dx;              /* [B,H,W,C]; not dy */
+  const void* dy; /* [B,OH,OW,C] */
+  void* dx;       /* [B,H,W,C]; not dy */
   int32_t height, width, channels;
   int32_t out_height, out_width;
   int32_t align_corners; /* 0 or 1 */
   int32_t accumulate;    /* 1: dx is added to; 0: overwritten */
   float scale_y, scale_x;
-  int32_t reserved;      /* 0 */
+  int32_t reserved; /* 0 */
 } fathom_cuda_resize_bilinear_backward_args;
 
 /*
@@ -81,8 +81,9 @@ typedef struct {
 } fathom_cuda_resize_bicubic_backward_args;
 
 /*
- * fathom_preprocess: a picture to the network's input, (bicubic(pixels) / 255 - mean) / std, with steps
- * height/out_height and width/out_width. Channel c of a pixel p is at pixels[p * pixel_stride + c].
+ * fathom_preprocess: a picture to the network's input, (bicubic(pixels) / 255 - mean) / std, with
+ * steps height/out_height and width/out_width. Channel c of a pixel p is at
+ * pixels[p * pixel_stride + c].
  *
  * grid: (OH, ceil(OW / THREADS)); block: 256; shared: 0.
  */
@@ -95,7 +96,7 @@ typedef struct {
   int32_t out_height, out_width;
   float mean[3];
   float std[3];
-  int32_t reserved;      /* 0 */
+  int32_t reserved; /* 0 */
 } fathom_cuda_preprocess_args;
 
 #endif

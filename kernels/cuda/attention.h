@@ -1,11 +1,11 @@
 /*
  * What the attention kernels share: the shape of a block, rows of a head to shared memory and back.
  *
- * A block has four warps. A warp owns 32 rows (16 for wide heads) of the side that the block keeps: two
- * 16-row fragments that use each fragment of the other side twice, which halves the traffic of shared
- * memory. The other side passes through shared memory in tiles of 64 rows, by asynchronous copies in
- * STAGES buffers. A row in shared memory is padded by 16 bytes: with D a multiple of 16 the eight rows
- * that one step of ldmatrix reads then fall into different banks.
+ * A block has four warps. A warp owns 32 rows (16 for wide heads) of the side that the block keeps:
+ * two 16-row fragments that use each fragment of the other side twice, which halves the traffic of
+ * shared memory. The other side passes through shared memory in tiles of 64 rows, by asynchronous
+ * copies in STAGES buffers. A row in shared memory is padded by 16 bytes: with D a multiple of 16
+ * the eight rows that one step of ldmatrix reads then fall into different banks.
  */
 #ifndef FATHOM_CUDA_ATTENTION_H
 #define FATHOM_CUDA_ATTENTION_H
@@ -31,16 +31,16 @@ struct AttentionShape {
   static constexpr int kTile = FATHOM_ATTENTION_TILE;
   static constexpr int kStages = FATHOM_ATTENTION_STAGES;
   static constexpr int kStride = D + FATHOM_ATTENTION_PAD; /* of a row in shared memory */
-  static constexpr int kPair = 2 * kTile * kStride;        /* elements of a stage: tiles of two tensors */
+  static constexpr int kPair = 2 * kTile * kStride; /* elements of a stage: tiles of two tensors */
   static_assert(D % 16 == 0 && D <= 128, "head dimensions are multiples of 16 up to 128");
 };
 
-/* The head and the rows of a block: blocks of a head follow each other, so that they share its tiles in L2. */
+/* The head and rows of a block; blocks of a head follow each other and share its tiles in L2. */
 template <class S>
 struct AttentionBlock {
   int batch, head, heads, tokens;
-  int first;      /* of the block's rows */
-  int64_t at;     /* batch * heads + head */
+  int first;  /* of the block's rows */
+  int64_t at; /* batch * heads + head */
 
   DEV_MEMBER AttentionBlock(int tokens_, int heads_) : heads(heads_), tokens(tokens_) {
     const int blocks = (tokens + S::kRows - 1) / S::kRows;
@@ -57,8 +57,8 @@ struct AttentionBlock {
 };
 
 /*
- * Rows [first, first + ROWS) of a head to shared memory; zeros for those from `end` on. A rolled loop:
- * unrolled, its addresses would live in registers that the accumulators need.
+ * Rows [first, first + ROWS) of a head to shared memory; zeros for those from `end` on. A rolled
+ * loop: unrolled, its addresses would live in registers that the accumulators need.
  */
 template <class S, int ROWS>
 DEV void stage_rows(elem* shared, const elem* global, int64_t stride, int first, int end) {
@@ -87,14 +87,13 @@ DEV void load_rows(FragA (&to)[S::kFragments][S::D / 16], const elem* shared) {
 }
 
 /*
- * A warp's accumulators, row i of fragment m times factor[m][i / 8], to rows of `global` from `first` on,
- * by way of the warp's own rows of shared memory, so that a row leaves in 16-byte stores. Nobody may still
- * read `shared`.
+ * A warp's accumulators, row i of fragment m times factor[m][i / 8], to rows of `global` from
+ * `first` on, by way of the warp's own rows of shared memory, so that a row leaves in 16-byte
+ * stores. Nobody may still read `shared`.
  */
 template <class S>
-DEV void store_rows(FragC (&from)[S::kFragments][S::D / 8],
-                    const float (&factor)[S::kFragments][2], elem* shared,
-                    elem* global, int64_t stride, int first, int end) {
+DEV void store_rows(FragC (&from)[S::kFragments][S::D / 8], const float (&factor)[S::kFragments][2],
+                    elem* shared, elem* global, int64_t stride, int first, int end) {
   const int warp = warp_id(), lane = lane_id();
   elem* rows = shared + warp * S::kWarpRows * S::kStride;
 #pragma unroll
@@ -104,15 +103,17 @@ DEV void store_rows(FragC (&from)[S::kFragments][S::D / 8],
 #pragma unroll
       for (int half = 0; half < 2; half++)
         store_2(rows + (16 * m + 8 * half + lane / 4) * S::kStride + 8 * n + lane % 4 * 2,
-                   from[m][n].x[2 * half] * factor[m][half],
-                   from[m][n].x[2 * half + 1] * factor[m][half]);
+                from[m][n].x[2 * half] * factor[m][half],
+                from[m][n].x[2 * half + 1] * factor[m][half]);
   __syncwarp();
   constexpr int step = 16 / sizeof(elem), vectors = S::D / step;
 #pragma unroll
   for (int i = 0; i < S::kWarpRows * vectors / 32; i++) {
     const int at = i * 32 + lane, row = at / vectors, column = at % vectors * step;
     const int to = first + warp * S::kWarpRows + row;
-    if (to < end) store_16_bytes(global + to * stride + column, load_16_bytes(rows + row * S::kStride + column));
+    if (to < end)
+      store_16_bytes(global + to * stride + column,
+                     load_16_bytes(rows + row * S::kStride + column));
   }
   __syncwarp();
 }

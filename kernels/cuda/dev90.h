@@ -262,6 +262,20 @@ DEV void wgmma_wait() {
 #endif
 }
 
+/*
+ * After a wait, before D is read, and before the fence where it was written: keeps the compiler from moving
+ * accesses of D past either, for nothing else tells it that D changes meanwhile.
+ */
+template <int COUNT>
+DEV void wgmma_hold(float (&d)[COUNT]) {
+#ifdef __CUDACC__
+#pragma unroll
+  for (int i = 0; i < COUNT; i++) asm volatile("" : "+f"(d[i])::"memory");
+#else
+  (void)d;
+#endif
+}
+
 /* Where element i of a thread's D lies: rows of the warpgroup's 64, columns of N. */
 DEV int wgmma_row(int i) {
   return (int)(threadIdx.x % 128) / 32 * 16 + lane_id() / 4 + i / 2 % 2 * 8;

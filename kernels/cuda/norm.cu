@@ -1,7 +1,7 @@
 /*
- * LayerNorm over the last dimension and its gradient, bound by memory: a row is read once into registers,
- * a warp a row, eight neighbouring channels a lane. Weights, biases and, going back, the sums for their
- * gradients stay in registers too, from row to row.
+ * LayerNorm over the last dimension and its gradient, bound by memory: a row is read once into
+ * registers, a warp a row, eight neighbouring channels a lane. Weights, biases and, going back, the
+ * sums for their gradients stay in registers too, from row to row.
  *
  * Mean and variance are the corrected two-pass algorithm (Chan, Golub, LeVeque 1983) on the row in
  * registers: the second pass also sums x - mean, which is 0 but for the rounding of the mean. With
@@ -11,9 +11,9 @@
  *
  * the sums in two steps of fixed order: over the rows of a block, then over the blocks.
  *
- * Registers of a thread and blocks on a multiprocessor (sm_80, sm_90), for rows up to 512, 1024, 1536:
- * forward 72, 126, 80 and 7, 4, 6; backward 110, 195, 237 and 4, 2, 2. That is 20 KB and more of rows under
- * way at the published widths, about what the latency of memory asks for.
+ * Registers of a thread and blocks on a multiprocessor (sm_80, sm_90), for rows up to 512, 1024,
+ * 1536: forward 72, 126, 80 and 7, 4, 6; backward 110, 195, 237 and 4, 2, 2. That is 20 KB and more
+ * of rows under way at the published widths, about what the latency of memory asks for.
  */
 #include "args_norm.h"
 #include "dev.h"
@@ -76,7 +76,7 @@ DEV Statistics row_statistics(const float (&v)[SLOTS][8], int channels, float ep
   return statistics(shift, warp_sum(rest), warp_sum(squares), channels, eps);
 }
 
-/* KEEP: weight and bias stay in registers; otherwise they are read for every row, from the L1 cache. */
+/* KEEP: weight and bias stay in registers; otherwise every row reads them from the L1 cache. */
 template <int SLOTS, bool KEEP>
 DEV void layer_norm(const fathom_cuda_layer_norm_args& a) {
   const int channels = a.channels;
@@ -87,8 +87,8 @@ DEV void layer_norm(const fathom_cuda_layer_norm_args& a) {
   }
   for (int64_t row = (int64_t)blockIdx.x * kWarps + warp_id(); row < a.rows;
        row += (int64_t)gridDim.x * kWarps) {
-    const elem* x = (const elem*)a.x + row / a.batch_rows * a.x_batch_stride +
-                    row % a.batch_rows * channels;
+    const elem* x =
+        (const elem*)a.x + row / a.batch_rows * a.x_batch_stride + row % a.batch_rows * channels;
     float v[SLOTS][8];
     load_row(x, channels, v);
     const Statistics t = row_statistics(v, channels, a.eps);
@@ -214,8 +214,8 @@ DEV void layer_norm_backward(const fathom_cuda_layer_norm_backward_args& a) {
 DEV void layer_norm_any(const fathom_cuda_layer_norm_args& a) {
   const int channels = a.channels;
   for (int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
-    const elem* x = (const elem*)a.x + row / a.batch_rows * a.x_batch_stride +
-                    row % a.batch_rows * channels;
+    const elem* x =
+        (const elem*)a.x + row / a.batch_rows * a.x_batch_stride + row % a.batch_rows * channels;
     float sum = 0.0f;
     for (int c = threadIdx.x; c < channels; c += FATHOM_NORM_THREADS) sum += to_float(x[c]);
     const float shift = block_sum(sum) / (float)channels;
@@ -230,8 +230,8 @@ DEV void layer_norm_any(const fathom_cuda_layer_norm_args& a) {
     const Statistics t = statistics(shift, rest, squares, channels, a.eps);
     /* y may be x: a thread writes what only it still reads. */
     for (int c = threadIdx.x; c < channels; c += FATHOM_NORM_THREADS)
-      ((elem*)a.y)[row * channels + c] = from_float<elem>(
-          fmaf((to_float(x[c]) - t.mean) * t.rstd, a.weight[c], a.bias[c]));
+      ((elem*)a.y)[row * channels + c] =
+          from_float<elem>(fmaf((to_float(x[c]) - t.mean) * t.rstd, a.weight[c], a.bias[c]));
     if (threadIdx.x == 0) {
       if (a.mean) a.mean[row] = t.mean;
       if (a.rstd) a.rstd[row] = t.rstd;
@@ -326,16 +326,17 @@ DEV void backward_sums(const fathom_cuda_layer_norm_sums_args& a) {
 
 }  // namespace
 
-#define NORM(N, SLOTS, KEEP)                                                                       \
-  extern "C" __global__ void __launch_bounds__(FATHOM_NORM_THREADS)                                \
-      fathom_layer_norm_##N(const GRID_CONSTANT fathom_cuda_layer_norm_args args) {                \
-    layer_norm<SLOTS, KEEP>(args);                                                                 \
-  }                                                                                                \
-  REGISTER_KERNEL(fathom_layer_norm_##N)                                                           \
-  extern "C" __global__ void __launch_bounds__(FATHOM_NORM_THREADS)                                \
-      fathom_layer_norm_backward_##N(const GRID_CONSTANT fathom_cuda_layer_norm_backward_args args) { \
-    layer_norm_backward<SLOTS, KEEP>(args);                                                        \
-  }                                                                                                \
+#define NORM(N, SLOTS, KEEP)                                                        \
+  extern "C" __global__ void __launch_bounds__(FATHOM_NORM_THREADS)                 \
+      fathom_layer_norm_##N(const GRID_CONSTANT fathom_cuda_layer_norm_args args) { \
+    layer_norm<SLOTS, KEEP>(args);                                                  \
+  }                                                                                 \
+  REGISTER_KERNEL(fathom_layer_norm_##N)                                            \
+  extern "C" __global__ void __launch_bounds__(FATHOM_NORM_THREADS)                 \
+      fathom_layer_norm_backward_##N(                                               \
+          const GRID_CONSTANT fathom_cuda_layer_norm_backward_args args) {          \
+    layer_norm_backward<SLOTS, KEEP>(args);                                         \
+  }                                                                                 \
   REGISTER_KERNEL(fathom_layer_norm_backward_##N)
 NORM(512, 2, true)
 NORM(1024, 4, true)

@@ -1,15 +1,18 @@
 /*
- * The patch embedding: a convolution whose stride is its kernel, so a product of patches and weights. No
- * matrix of patches is stored: the loads of the product find the numbers of a patch, which are P runs of
- * 3 P neighbours, in the picture, and round them to elem on the way to shared memory. From bytes, the
- * normalisation is one multiply-add there.
+ * The patch embedding: a convolution whose stride is its kernel, so a product of patches and
+ * weights. No matrix of patches is stored: the loads of the product find the numbers of a patch,
+ * which are P runs of 3 P neighbours, in the picture, and round them to elem on the way to shared
+ * memory. From bytes, the normalisation is one multiply-add there.
  *
- * Both products, forward and for d_weight, have tiles of 64x64 in four warps of 32x32, and two stages: the
- * numbers of the next step are on their way, in registers (what is converted) and by asynchronous copies,
- * while the tensor cores work at this one. The embedding is half a percent of the network; 64x64 gives
- * one picture of 518x518 enough blocks for a large GPU.
+ * Both products, forward and for d_weight, have tiles of 64x64 in four warps of 32x32, and two
+ * stages: the numbers of the next step are on their way, in registers (what is converted) and by
+ * asynchronous copies, while the tensor cores work at this one. The embedding is half a percent of
+ * the network; 64x64 gives one picture of 518x518 enough blocks for a large GPU.
  *
- * Going back, the patches of the batch are cut into slices, whose products are added in a fixed order.
+ * 80 registers a thread: six blocks, 24 warps, on a multiprocessor.
+ *
+ * Going back, the patches of the batch are cut into slices, whose products are added in a fixed
+ * order.
  */
 #include "args_patch_embed.h"
 #include "dev.h"
@@ -47,7 +50,9 @@ struct Normalisation {
   float scale, shift;
 };
 DEV float normalise(float value, const Normalisation&) { return value; }
-DEV float normalise(uint8_t value, const Normalisation& n) { return fmaf((float)value, n.scale, n.shift); }
+DEV float normalise(uint8_t value, const Normalisation& n) {
+  return fmaf((float)value, n.scale, n.shift);
+}
 
 /* A warp's 32x32 of a 64x64 product. */
 struct WarpTile {
@@ -89,7 +94,8 @@ DEV void patch_embed(const fathom_cuda_patch_embed_args& a) {
     corners[threadIdx.x] = first + threadIdx.x < a.rows ? pictures.corner(first + threadIdx.x) : -1;
   __syncthreads();
 
-  /* A thread takes one column of a step, and every fourth patch: a warp reads 32 neighbours at a time. */
+  /* A thread takes one column of a step, and every fourth patch: a warp reads 32 neighbours at a
+   * time. */
   constexpr int count = kTile / 4;
   const int mine = lane_id();
   T values[count];
@@ -171,7 +177,8 @@ DEV void patch_embed(const fathom_cuda_patch_embed_args& a) {
     const int64_t image = (first + row) / patches;
     const int place = (int)((first + row) - image * patches);
     const int here = min(8, a.channels - c);
-    const float* position = a.position ? a.position + (int64_t)(lead + place) * a.channels + c : nullptr;
+    const float* position =
+        a.position ? a.position + (int64_t)(lead + place) * a.channels + c : nullptr;
     elem* token = (elem*)a.tokens + (image * (lead + patches) + lead + place) * a.channels + c;
     float v[8];
     load_8(result + row * result_stride + column, v);
@@ -320,8 +327,8 @@ DEV void backward_tokens(const fathom_cuda_patch_embed_sums_args& a) {
     for (int token = begin + threadIdx.x / kColumns; token < end; token += kSumRows) {
       float sum = 0.0f;
       for (int image = 0; image < a.batch; image++)
-        sum += to_float(((const elem*)
-                             a.d_tokens)[((int64_t)image * a.tokens + token) * a.channels + channel]);
+        sum += to_float(
+            ((const elem*)a.d_tokens)[((int64_t)image * a.tokens + token) * a.channels + channel]);
       if (a.d_position) a.d_position[(int64_t)token * a.channels + channel] += sum;
       if (token >= a.class_token)
         bias += sum;

@@ -1,11 +1,12 @@
 /*
- * Resampling: bilinear and bicubic resize of maps, their gradients, and a picture to the network's input.
+ * Resampling: bilinear and bicubic resize of maps, their gradients, and a picture to the network's
+ * input.
  *
- * A thread owns 8 neighbouring channels of an output pixel (or one channel, where a map has few) and blends
- * its 4 or 16 source pixels, which neighbouring threads find in the L1 cache. A gradient is gathered: the
- * thread of a source pixel walks over the outputs that took from it, so that each sum has one owner and
- * one order. Which outputs those are is computed from the taps of the forward pass, with the same
- * arithmetic and so with the same rounding.
+ * A thread owns 8 neighbouring channels of an output pixel (or one channel, where a map has few)
+ * and blends its 4 or 16 source pixels, which neighbouring threads find in the L1 cache. A gradient
+ * is gathered: the thread of a source pixel walks over the outputs that took from it, so that each
+ * sum has one owner and one order. Which outputs those are is computed from the taps of the forward
+ * pass, with the same arithmetic and so with the same rounding.
  */
 #include "args_resample.h"
 #include "dev.h"
@@ -61,10 +62,10 @@ struct Linear {
 };
 
 /*
- * Outputs [*from, *to) whose position, (o + offset) * scale - offset, may lie within `reach` of a pixel;
- * the first and last pixel also stand for what lies beyond. Position and bounds are rounded, by far less
- * than an output where an axis has less than a million: rounding outwards is margin enough, and `slack`
- * sees to longer ones.
+ * Outputs [*from, *to) whose position, (o + offset) * scale - offset, may lie within `reach` of a
+ * pixel; the first and last pixel also stand for what lies beyond. Position and bounds are rounded,
+ * by far less than an output where an axis has less than a million: rounding outwards is margin
+ * enough, and `slack` sees to longer ones.
  */
 DEV void output_range(int pixel, int source, int size, float scale, float offset, float reach,
                       int* from, int* to) {
@@ -118,7 +119,8 @@ struct BicubicAxis {
   double step;
 
   DEV_MEMBER int low_of(int output, float* fraction) const {
-    /* The position is rounded to float once, as in OpenCV. Beyond source + 2 all taps are the last pixel. */
+    /* The position is rounded to float once, as in OpenCV. Beyond source + 2 all taps are the last
+     * pixel. */
     const float position = (float)fmin(((double)output + 0.5) * step - 0.5, (double)(source + 2));
     const float low = floorf(position);
     *fraction = position - low;
@@ -159,8 +161,10 @@ DEV void resize_bilinear(const fathom_cuda_resize_bilinear_args& a) {
   const Place place = place_in_row<N>(a.out_width, a.channels);
   if (!place.valid) return;
   const Linear y = BilinearAxis{a.height, a.out_height, a.scale_y, a.align_corners != 0}.taps(row);
-  const Linear x = BilinearAxis{a.width, a.out_width, a.scale_x, a.align_corners != 0}.taps(place.column);
-  const T* source = (const T*)a.x + (int64_t)image * a.height * a.width * a.channels + place.channel;
+  const Linear x =
+      BilinearAxis{a.width, a.out_width, a.scale_x, a.align_corners != 0}.taps(place.column);
+  const T* source =
+      (const T*)a.x + (int64_t)image * a.height * a.width * a.channels + place.channel;
   const T* top = source + (int64_t)y.low * a.width * a.channels;
   const T* bottom = source + (int64_t)y.high * a.width * a.channels;
   const int64_t left = (int64_t)x.low * a.channels, right = (int64_t)x.high * a.channels;
@@ -209,7 +213,8 @@ DEV void gather(float (&sum)[N], const Axis& rows, const Axis& columns, int row,
   int top, bottom, left, right;
   rows.range(row, &top, &bottom);
   columns.range(column, &left, &right);
-  constexpr int kStep = 4; /* columns whose weights are kept, and whose loads are under way together */
+  constexpr int kStep =
+      4; /* columns whose weights are kept, and whose loads are under way together */
   for (int x = left; x < right; x += kStep) {
     float weight[kStep];
 #pragma unroll
@@ -233,10 +238,11 @@ DEV void resize_bilinear_backward(const fathom_cuda_resize_bilinear_backward_arg
   if (!place.valid) return;
   T* dx = (T*)a.dx + ((int64_t)blockIdx.x * a.width + place.column) * a.channels + place.channel;
   float sum[N] = {};
-  gather<T>(sum, BilinearAxis{a.height, a.out_height, a.scale_y, a.align_corners != 0},
-            BilinearAxis{a.width, a.out_width, a.scale_x, a.align_corners != 0}, row, place.column,
-            (const T*)a.dy + (int64_t)image * a.out_height * a.out_width * a.channels + place.channel,
-            a.channels);
+  gather<T>(
+      sum, BilinearAxis{a.height, a.out_height, a.scale_y, a.align_corners != 0},
+      BilinearAxis{a.width, a.out_width, a.scale_x, a.align_corners != 0}, row, place.column,
+      (const T*)a.dy + (int64_t)image * a.out_height * a.out_width * a.channels + place.channel,
+      a.channels);
   if (a.accumulate) add_channels(sum, 1.0f, dx);
   store_channels(dx, sum);
 }
@@ -286,11 +292,11 @@ DEV void preprocess(const fathom_cuda_preprocess_args& a) {
 }  // namespace
 
 /* Four blocks, that is 64 registers: left alone, ptxas spills to fit twice as many threads. */
-#define RESAMPLE(NAME, ARGS, ...)                                                              \
-  extern "C" __global__ void __launch_bounds__(kThreads, 4)                                    \
-      fathom_##NAME(const GRID_CONSTANT fathom_cuda_##ARGS##_args args) {                      \
-    __VA_ARGS__(args);                                                                         \
-  }                                                                                            \
+#define RESAMPLE(NAME, ARGS, ...)                                         \
+  extern "C" __global__ void __launch_bounds__(kThreads, 4)               \
+      fathom_##NAME(const GRID_CONSTANT fathom_cuda_##ARGS##_args args) { \
+    __VA_ARGS__(args);                                                    \
+  }                                                                       \
   REGISTER_KERNEL(fathom_##NAME)
 
 RESAMPLE(resize_bilinear, resize_bilinear, resize_bilinear<elem, 1>)
@@ -298,8 +304,10 @@ RESAMPLE(resize_bilinear_vector, resize_bilinear, resize_bilinear<elem, 8>)
 RESAMPLE(resize_bilinear_float, resize_bilinear, resize_bilinear<float, 1>)
 RESAMPLE(resize_bilinear_float_vector, resize_bilinear, resize_bilinear<float, 8>)
 RESAMPLE(resize_bilinear_backward, resize_bilinear_backward, resize_bilinear_backward<elem, 1>)
-RESAMPLE(resize_bilinear_backward_vector, resize_bilinear_backward, resize_bilinear_backward<elem, 8>)
-RESAMPLE(resize_bilinear_backward_float, resize_bilinear_backward, resize_bilinear_backward<float, 1>)
+RESAMPLE(resize_bilinear_backward_vector, resize_bilinear_backward,
+         resize_bilinear_backward<elem, 8>)
+RESAMPLE(resize_bilinear_backward_float, resize_bilinear_backward,
+         resize_bilinear_backward<float, 1>)
 RESAMPLE(resize_bilinear_backward_float_vector, resize_bilinear_backward,
          resize_bilinear_backward<float, 8>)
 RESAMPLE(resize_bicubic_float, resize_bicubic, resize_bicubic<1>)

@@ -102,7 +102,7 @@ void check_forward(const Data& d, const std::string& kind) {
   const size_t element = elem_is_float() ? 4 : 2;
   const void* first = (const char*)(const void*)x + (size_t)s.skip * s.channels * element;
   const fathom_cuda_layer_norm_args args = {
-      first,        weight,  bias,       y,    mean, rstd, (int64_t)(s.skip + s.rows) * s.channels,
+      first,        weight, bias,       y,     mean, rstd, (int64_t)(s.skip + s.rows) * s.channels,
       s.all_rows(), s.rows, s.channels, d.eps, 0};
   launch(("fathom_layer_norm_" + kind).c_str(),
          grid(s.all_rows(), kind == "any" ? 1 : FATHOM_NORM_WARPS, 3), BLOCK, 0, args);
@@ -132,7 +132,8 @@ void check_backward(const Data& d, const std::string& kind, bool accumulate, boo
 
   const unsigned columns = (unsigned)ceil_div(s.channels, FATHOM_NORM_COLUMNS);
   if (kind == "any")
-    launch("fathom_layer_norm_backward_columns_any", {columns, (unsigned)blocks}, SUM_BLOCK, 0, args);
+    launch("fathom_layer_norm_backward_columns_any", {columns, (unsigned)blocks}, SUM_BLOCK, 0,
+           args);
   Tensor d_weight = Tensor::floats(d.bias), d_bias = Tensor::floats(d.weight);
   launch("fathom_layer_norm_backward_sums", {columns}, SUM_BLOCK, 0,
          fathom_cuda_layer_norm_sums_args{partial, d_weight, d_bias, blocks, s.channels});
@@ -170,7 +171,8 @@ TEST(layer_norm_with_an_offset) {
     Tensor x = Tensor::elems(d.x), weight = Tensor::floats(d.weight), bias = Tensor::floats(d.bias);
     Tensor y = Tensor::empty_elems(600);
     launch((std::string("fathom_layer_norm_") + kind).c_str(), {1}, BLOCK, 0,
-           fathom_cuda_layer_norm_args{x, weight, bias, y, nullptr, nullptr, 600, 3, 3, 200, d.eps, 0});
+           fathom_cuda_layer_norm_args{x, weight, bias, y, nullptr, nullptr, 600, 3, 3, 200, d.eps,
+                                       0});
     EXPECT_CLOSE(y.values(), d.expected.y, 2e-4);
   }
 }
@@ -180,8 +182,8 @@ TEST(layer_norm_in_place) {
     const Data d({1, 6, 0, channels});
     Tensor x = Tensor::elems(d.x), weight = Tensor::floats(d.weight), bias = Tensor::floats(d.bias);
     launch(("fathom_layer_norm_" + suffix(channels)).c_str(), {2}, BLOCK, 0,
-           fathom_cuda_layer_norm_args{x, weight, bias, x, nullptr, nullptr, (int64_t)6 * channels, 6, 6,
-                                       channels, d.eps, 0});
+           fathom_cuda_layer_norm_args{x, weight, bias, x, nullptr, nullptr, (int64_t)6 * channels,
+                                       6, 6, channels, d.eps, 0});
     EXPECT_CALIBRATED(x.values(), d.expected.y, rounded(d.expected.y));
   }
 }
@@ -207,9 +209,11 @@ TEST(layer_norm_backward_of_parameters_alone) {
   Tensor x = Tensor::elems(d.x), weight = Tensor::floats(d.weight), dy = Tensor::elems(d.dy);
   Tensor mean = Tensor::floats(to_float(d.expected.mean));
   Tensor rstd = Tensor::floats(to_float(d.expected.rstd));
-  Tensor partial = Tensor::empty_floats(2 * 2 * 40), d_bias = Tensor::floats(std::vector<float>(40));
+  Tensor partial = Tensor::empty_floats(2 * 2 * 40),
+         d_bias = Tensor::floats(std::vector<float>(40));
   launch("fathom_layer_norm_backward_512", {2}, BLOCK, 0,
-         fathom_cuda_layer_norm_backward_args{x, weight, mean, rstd, dy, nullptr, partial, 5, 5, 0, 40, 0});
+         fathom_cuda_layer_norm_backward_args{x, weight, mean, rstd, dy, nullptr, partial, 5, 5, 0,
+                                              40, 0});
   launch("fathom_layer_norm_backward_sums", {2}, SUM_BLOCK, 0,
          fathom_cuda_layer_norm_sums_args{partial, nullptr, d_bias, 2, 40});
   EXPECT_CLOSE(d_bias.values(), d.expected.d_bias, 1e-5);

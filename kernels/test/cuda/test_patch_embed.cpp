@@ -24,7 +24,9 @@ struct Shape {
   int64_t pixel(int b, int place, int at) const {
     const int colour = at / (patch * patch), row = at / patch % patch, column = at % patch;
     return (((int64_t)b * height() + place / across * patch + row) * width() +
-            place % across * patch + column) * 3 + colour;
+            place % across * patch + column) *
+               3 +
+           colour;
   }
   int64_t token(int b, int place) const {
     return ((int64_t)b * tokens() + class_token + place) * channels;
@@ -86,13 +88,14 @@ int padded(const Shape& s) {
 
 Tensor pack(const Shape& s, const Tensor& weight) {
   Tensor packed = Tensor::empty_elems((int64_t)s.channels * padded(s));
-  launch("fathom_patch_embed_pack", {(unsigned)ceil_div((int64_t)s.channels * padded(s), 256)}, {256}, 0,
-         fathom_cuda_patch_embed_pack_args{weight, packed, s.patch, s.channels});
+  launch("fathom_patch_embed_pack", {(unsigned)ceil_div((int64_t)s.channels * padded(s), 256)},
+         {256}, 0, fathom_cuda_patch_embed_pack_args{weight, packed, s.patch, s.channels});
   return packed;
 }
 
 void launch_embed(const char* kernel, const Shape& s, const fathom_cuda_patch_embed_args& args) {
-  const unsigned operands = 4 * FATHOM_PATCH_TILE * (FATHOM_PATCH_DEPTH + FATHOM_PATCH_PAD) * element();
+  const unsigned operands =
+      4 * FATHOM_PATCH_TILE * (FATHOM_PATCH_DEPTH + FATHOM_PATCH_PAD) * element();
   const unsigned result = FATHOM_PATCH_TILE * (FATHOM_PATCH_TILE + 4) * 4;
   launch(kernel, {tiles(s.rows()), tiles(s.channels)}, BLOCK,
          std::max(operands, result) + FATHOM_PATCH_TILE * 8, args);
@@ -158,7 +161,7 @@ void check_backward(const Shape& s) {
   const int64_t size = (int64_t)s.channels * s.columns();
   Tensor partial = Tensor::empty_floats(slices * size);
   const fathom_cuda_patch_embed_backward_args weight_args = {
-      image,   d_tokens, partial,    d_weight,      s.rows(), s.height(),
+      image,     d_tokens, partial,    d_weight,      s.rows(), s.height(),
       s.width(), s.patch,  s.channels, s.class_token, slices};
   launch("fathom_patch_embed_backward_weight",
          {tiles(s.columns()), tiles(s.channels), (unsigned)slices}, BLOCK,
@@ -177,8 +180,9 @@ void check_backward(const Shape& s) {
   const unsigned columns = (unsigned)ceil_div(s.channels, FATHOM_PATCH_SUM_COLUMNS);
   const int blocks = (int)ceil_div(s.tokens(), FATHOM_PATCH_SUM_TOKENS);
   Tensor sums = Tensor::empty_floats((int64_t)blocks * s.channels);
-  fathom_cuda_patch_embed_sums_args args = {d_tokens, d_bias, d_cls, d_position, sums, s.batch,
-                                            s.tokens(), s.channels, s.class_token, blocks, 0};
+  fathom_cuda_patch_embed_sums_args args = {d_tokens,      d_bias,  d_cls,      d_position,
+                                            sums,          s.batch, s.tokens(), s.channels,
+                                            s.class_token, blocks,  0};
   if (!s.class_token) args.d_cls = nullptr;
   launch("fathom_patch_embed_backward_tokens", {columns, (unsigned)blocks},
          {FATHOM_PATCH_SUM_THREADS}, 0, args);
@@ -190,7 +194,8 @@ void check_backward(const Shape& s) {
 
 }  // namespace
 
-/* One tile and several; channels that are no multiple of 8; the published patch; K that fills its steps. */
+/* One tile and several; channels that are no multiple of 8; the published patch; K that fills its
+ * steps. */
 TEST(patch_embed_with_class_token) {
   check_forward({2, 3, 5, 14, 24, true}, true, true);
   check_forward({1, 2, 2, 14, 69, true}, true, true);
@@ -211,9 +216,19 @@ TEST(patch_embed_of_bytes) {
   const Tensor bias = Tensor::floats(p.bias), cls = Tensor::floats(p.cls);
   const Tensor position = Tensor::floats(p.position);
   Tensor tokens = Tensor::empty_elems(s.tokens_size());
-  const fathom_cuda_patch_embed_args args = {
-      pixels, packed, bias, cls, position, tokens, s.rows(), s.height(), s.width(), s.patch, s.channels,
-      {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
+  const fathom_cuda_patch_embed_args args = {pixels,
+                                             packed,
+                                             bias,
+                                             cls,
+                                             position,
+                                             tokens,
+                                             s.rows(),
+                                             s.height(),
+                                             s.width(),
+                                             s.patch,
+                                             s.channels,
+                                             {0.485f, 0.456f, 0.406f},
+                                             {0.229f, 0.224f, 0.225f}};
   launch_embed("fathom_patch_embed_pixels", s, args);
   std::vector<float> picture;
   for (size_t i = 0; i < bytes.size(); i++)

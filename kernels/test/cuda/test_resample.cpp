@@ -13,8 +13,8 @@ using Matrix = std::vector<std::vector<double>>;
 
 Matrix bilinear(int source, int size, bool align_corners) {
   Matrix m(size, std::vector<double>(source));
-  const double scale = align_corners ? size > 1 ? (source - 1.0) / (size - 1.0) : 0.0
-                                     : (double)source / size;
+  const double scale =
+      align_corners ? size > 1 ? (source - 1.0) / (size - 1.0) : 0.0 : (double)source / size;
   for (int o = 0; o < size; o++) {
     const double position = align_corners ? o * scale : std::max((o + 0.5) * scale - 0.5, 0.0);
     const int low = std::min((int)position, source - 1);
@@ -81,7 +81,8 @@ struct Shape {
 const Dim BLOCK = {FATHOM_RESAMPLE_THREADS};
 /* For a thread per `n` channels of every pixel of `rows` rows. */
 Dim grid(int64_t rows, int width, int channels, int n) {
-  return {(unsigned)rows, (unsigned)ceil_div((int64_t)width * channels / n, FATHOM_RESAMPLE_THREADS)};
+  return {(unsigned)rows,
+          (unsigned)ceil_div((int64_t)width * channels / n, FATHOM_RESAMPLE_THREADS)};
 }
 float scale(int source, int size, int align_corners) {
   if (!align_corners) return (float)source / (float)size;
@@ -139,8 +140,9 @@ void check_bilinear(const Shape& s, int align_corners) {
     const Tensor source = kind.tensor(x), output = kind.tensor(y);
 
     Tensor result = kind.empty(s.out_size());
-    fathom_cuda_resize_bilinear_args args = {source, nullptr, result, s.height, s.width, s.channels,
-                                             s.out_height, s.out_width, align_corners, scale_y, scale_x};
+    fathom_cuda_resize_bilinear_args args = {source,        nullptr,    result,       s.height,
+                                             s.width,       s.channels, s.out_height, s.out_width,
+                                             align_corners, scale_y,    scale_x};
     const Dim blocks =
         grid((int64_t)s.batch * s.out_height, s.out_width, s.channels, kind.channels());
     launch(kind.name("resize_bilinear").c_str(), blocks, BLOCK, 0, args);
@@ -152,8 +154,9 @@ void check_bilinear(const Shape& s, int align_corners) {
 
     const Tensor dy = kind.tensor(y);
     Tensor dx = kind.empty(s.size());
-    fathom_cuda_resize_bilinear_backward_args back = {dy, dx, s.height, s.width, s.channels, s.out_height,
-                                                      s.out_width, align_corners, 0, scale_y, scale_x, 0};
+    fathom_cuda_resize_bilinear_backward_args back = {
+        dy, dx,      s.height, s.width, s.channels, s.out_height, s.out_width, align_corners,
+        0,  scale_y, scale_x,  0};
     const Dim back_blocks = grid((int64_t)s.batch * s.height, s.width, s.channels, kind.channels());
     launch(kind.name("resize_bilinear_backward").c_str(), back_blocks, BLOCK, 0, back);
     const std::vector<double> transposed =
@@ -175,23 +178,26 @@ void check_bicubic(const Shape& s, double step_y, double step_x) {
     const Tensor source = Tensor::floats(x), dy = Tensor::floats(y);
     Tensor result = Tensor::empty_floats(s.out_size()), dx = Tensor::floats(x);
     launch(kind.name("resize_bicubic").c_str(),
-           grid((int64_t)s.batch * s.out_height, s.out_width, s.channels, kind.channels()), BLOCK, 0,
-           fathom_cuda_resize_bicubic_args{source, result, step_y, step_x, s.height, s.width, s.channels,
-                                           s.out_height, s.out_width, 0});
+           grid((int64_t)s.batch * s.out_height, s.out_width, s.channels, kind.channels()), BLOCK,
+           0,
+           fathom_cuda_resize_bicubic_args{source, result, step_y, step_x, s.height, s.width,
+                                           s.channels, s.out_height, s.out_width, 0});
     EXPECT_CLOSE(result.values(), resize(rows, columns, s.batch, s.channels, to_double(x)), 2e-5);
     launch(kind.name("resize_bicubic_backward").c_str(),
            grid((int64_t)s.batch * s.height, s.width, s.channels, kind.channels()), BLOCK, 0,
-           fathom_cuda_resize_bicubic_backward_args{dy, dx, step_y, step_x, s.height, s.width, s.channels,
-                                                    s.out_height, s.out_width, 0});
-    EXPECT_CLOSE(dx.values(),
-                 sum(resize(transpose(rows), transpose(columns), s.batch, s.channels, to_double(y)), x),
-                 2e-5);
+           fathom_cuda_resize_bicubic_backward_args{dy, dx, step_y, step_x, s.height, s.width,
+                                                    s.channels, s.out_height, s.out_width, 0});
+    EXPECT_CLOSE(
+        dx.values(),
+        sum(resize(transpose(rows), transpose(columns), s.batch, s.channels, to_double(y)), x),
+        2e-5);
   }
 }
 
 }  // namespace
 
-/* Larger, smaller, the same, single rows and columns; few channels and vectors of them; two blocks a row. */
+/* Larger, smaller, the same, single rows and columns; few channels and vectors of them; two blocks
+ * a row. */
 TEST(resize_bilinear_and_backward) {
   for (const int align_corners : {0, 1}) {
     check_bilinear({2, 5, 4, 3, 10, 9}, align_corners);
@@ -214,7 +220,8 @@ TEST(resize_bicubic_and_backward) {
 TEST(preprocess_a_picture) {
   struct {
     int height, width, pixel, gap, out_height, out_width;
-  } cases[] = {{7, 9, 3, 0, 14, 28}, {31, 300, 4, 5, 14, 14}, {5, 6, 4, 0, 5, 6}, {1, 1, 3, 2, 3, 270}};
+  } cases[] = {
+      {7, 9, 3, 0, 14, 28}, {31, 300, 4, 5, 14, 14}, {5, 6, 4, 0, 5, 6}, {1, 1, 3, 2, 3, 270}};
   for (const auto& k : cases) {
     const int64_t stride = (int64_t)k.width * k.pixel + k.gap;
     /* Nothing may be read behind the last colour of the last pixel. */
@@ -230,13 +237,22 @@ TEST(preprocess_a_picture) {
                bicubic(k.width, k.out_width, (double)k.width / k.out_width), 1, 3, picture);
     const Tensor device = Tensor::bytes(pixels);
     Tensor y = Tensor::empty_floats((int64_t)expected.size());
-    const fathom_cuda_preprocess_args args = {
-        device, y, stride, k.pixel, k.height, k.width, k.out_height, k.out_width,
-        {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}, 0};
+    const fathom_cuda_preprocess_args args = {device,
+                                              y,
+                                              stride,
+                                              k.pixel,
+                                              k.height,
+                                              k.width,
+                                              k.out_height,
+                                              k.out_width,
+                                              {0.485f, 0.456f, 0.406f},
+                                              {0.229f, 0.224f, 0.225f},
+                                              0};
     for (size_t i = 0; i < expected.size(); i++)
       expected[i] = (expected[i] / 255 - args.mean[i % 3]) / args.std[i % 3];
     launch("fathom_preprocess", grid(k.out_height, k.out_width, 1, 1), BLOCK, 0, args);
-    /* Positions are floats: at 300 pixels to 1.5e-5, times slopes of noise of up to 4 and more a pixel. */
+    /* Positions are floats: at 300 pixels to 1.5e-5, times slopes of noise of up to 4 and more a
+     * pixel. */
     EXPECT_CLOSE(y.values(), expected, 1e-4);
   }
 }
