@@ -161,7 +161,7 @@ bool all_zero(const std::vector<float>& x) {
 TEST_ONCE(loss_is_its_definition) {
   /* Chunks of 8192 pixels; tiles of 32 x 64; pictures that do not begin on 16 bytes. */
   static const int64_t shapes[][3] = {{1, 5, 7},  {3, 37, 41}, {2, 16, 48}, {1, 1, 40},
-                                      {2, 33, 1}, {1, 3, 3},   {5, 9, 17},  {2, 70, 131}};
+                                      {2, 33, 1}, {1, 3, 3},   {5, 9, 17},  {2, 70, 131}, {1, 92, 100}};
   for (const auto& s : shapes)
     for (int kind = 0; kind < KINDS; kind++)
       for (int masked = 0; masked < 2; masked++) {
