@@ -78,7 +78,13 @@ $(EMULATOR)/%.emu.so: cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
 # ---- tests ----
 
 CUDA_TESTS = $(patsubst test/cuda/%.cpp,$(EMULATOR)/%,$(wildcard test/cuda/test_*.cpp))
-BROKEN = $(patsubst test/cuda/broken/%.cu,$(EMULATOR)/broken/%.emu.so,$(wildcard test/cuda/broken/*.cu))
+# Kernels for tests of the emulator and of the device layer: kernels/, and broken/ with a fault each.
+TEST_KERNELS = $(patsubst test/cuda/%.cu,%,$(wildcard test/cuda/broken/*.cu test/cuda/kernels/*.cu))
+TEST_MODULES = $(TEST_KERNELS:%=$(EMULATOR)/%.emu.so) $(EMULATOR)/kernels/fragments_float.emu.so \
+  $(EMULATOR)/broken/copy_float.emu.so
+TEST_MODULE = @mkdir -p $(@D) && $(CXX) $(MODULE_FLAGS) -Icuda $(1) -shared -o $@ $< -x none $(EMULATOR)/libcuda.so.1
+TEST_MODULES_GPU = $(CUDA_BUILD)/kernels/fragments.fatbin $(CUDA_BUILD)/kernels/fragments_float.fatbin \
+  $(CUDA_BUILD)/kernels/gemm90.cubin $(CUDA_BUILD)/kernels/product90.cubin
 
 # Definitions in float64 that the CPU's tests use, too.
 CUDA_TEST_OBJECTS += $(EMULATOR)/loss_reference.o $(EMULATOR)/augment_reference.o
@@ -92,21 +98,35 @@ $(EMULATOR)/harness.o: test/cuda/harness.cpp cuda.mk
 $(EMULATOR)/test_%: test/cuda/test_%.cpp $(EMULATOR)/harness.o $(EMULATOR)/libcuda.so.1 $(CUDA_TEST_OBJECTS)
 	$(CXX) $(EMULATOR_FLAGS) -O2 -o $@ $< $(EMULATOR)/harness.o $(CUDA_TEST_OBJECTS) \
 	  $(EMULATOR)/libcuda.so.1 -Wl,--enable-new-dtags -Wl,-rpath,'$$ORIGIN'
-$(EMULATOR)/broken/%.emu.so: test/cuda/broken/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+$(EMULATOR)/%90.emu.so: test/cuda/%90.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+	$(call TEST_MODULE,-DFATHOM_ARCHITECTURE=90)
+$(EMULATOR)/%_float.emu.so: test/cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+	$(call TEST_MODULE,-DFATHOM_ELEM_FLOAT)
+$(EMULATOR)/%.emu.so: test/cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+	$(call TEST_MODULE,)
+$(CUDA_BUILD)/kernels/%90.cubin: test/cuda/kernels/%90.cu cuda.mk
 	@mkdir -p $(@D)
-	$(CXX) $(MODULE_FLAGS) -Icuda -shared -o $@ $< -x none $(EMULATOR)/libcuda.so.1
+	$(NVCC) $(NVCC_FLAGS) -Icuda -gencode arch=compute_90a,code=sm_90a -cubin -o $@ $<
+$(CUDA_BUILD)/kernels/%.fatbin: test/cuda/kernels/%.cu cuda.mk
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -Icuda -gencode arch=compute_80,code=sm_80 -gencode arch=compute_80,code=compute_80 -fatbin -o $@ $<
+$(CUDA_BUILD)/kernels/%_float.fatbin: test/cuda/kernels/%.cu cuda.mk
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -Icuda -DFATHOM_ELEM_FLOAT -gencode arch=compute_80,code=sm_80 \
+	  -gencode arch=compute_80,code=compute_80 -fatbin -o $@ $<
 
 test: test-cuda
-test-cuda: $(CUDA_TESTS) $(EMULATED) $(BROKEN)
-	@for t in $(CUDA_TESTS); do $$t || exit 1; done
+test-cuda: $(CUDA_TESTS) $(EMULATED) $(TEST_MODULES)
+	@for t in $(CUDA_TESTS); do FATHOM_EMULATOR_QUIET=1 $$t || exit 1; done
 test-cuda-%: $(EMULATOR)/test_%
 	@$(MAKE) --no-print-directory $(foreach m,$(filter $*%,$(MODULES)),$(EMULATOR)/$(m).emu.so \
 	  $(EMULATOR)/$(m)_float.emu.so) $(foreach m,$(filter $*%,$(MODULES_90)),$(EMULATOR)/$(m).emu.so)
 	$<
-test-cuda-emulator: $(BROKEN)
-test-gpu: cuda cuda-float $(CUDA_TESTS)
+test-cuda-emulator: $(EMULATED) $(TEST_MODULES) $(filter $(EMULATOR)/test_emulator%,$(CUDA_TESTS))
+	@for t in $(filter $(EMULATOR)/test_emulator%,$(CUDA_TESTS)); do FATHOM_EMULATOR_QUIET=1 $$t || exit 1; done
+test-gpu: cuda cuda-float $(TEST_MODULES_GPU) $(CUDA_TESTS)
 	@lib=$$(ldconfig -p | sed -n 's/.*libcuda.so.1 .*x86-64.* => //p' | head -1); \
 	test -n "$$lib" || { echo "no libcuda.so.1 of NVIDIA here"; exit 1; }; \
-	for t in $(CUDA_TESTS); do FATHOM_CUDA_MODULES=$(CUDA_BUILD) LD_PRELOAD=$$lib $$t || exit 1; done
+	for t in $(filter-out %_emulator_faults %_emulator_driver,$(CUDA_TESTS)); do FATHOM_CUDA_MODULES=$(CUDA_BUILD) LD_PRELOAD=$$lib $$t || exit 1; done
 
--include $(wildcard $(CUDA_BUILD)/*.d $(EMULATOR)/*.d $(EMULATOR)/broken/*.d)
+-include $(wildcard $(CUDA_BUILD)/*.d $(EMULATOR)/*.d $(EMULATOR)/*/*.d)

@@ -25,6 +25,10 @@
 #define GRID_CONSTANT __grid_constant__
 /* After a kernel's definition: lets the emulator find it. */
 #define REGISTER_KERNEL(name)
+/* The emulator's reports name the line of the kernel that called a function with a CALLER parameter. */
+#define CALLER
+#define AT_CALLER
+#define SYNC_THREADS_AT_CALLER() __syncthreads()
 #else
 #include "../emulator/emulate.h"
 #endif
@@ -213,19 +217,19 @@ DEV void copy_async_wait() {
 /* ---- barriers among a part of a block ---- */
 
 /* Named barrier 1..15: waits until `threads` (a multiple of 32) have arrived. */
-DEV void barrier_sync(int id, int threads) {
+DEV void barrier_sync(int id, int threads CALLER) {
 #ifdef __CUDACC__
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 #else
-  emulator::barrier_sync(id, threads);
+  emulator::named_barrier(id, threads, true, place);
 #endif
 }
 /* Arrives without waiting; `threads` counts those that arrive and those that wait. */
-DEV void barrier_arrive(int id, int threads) {
+DEV void barrier_arrive(int id, int threads CALLER) {
 #ifdef __CUDACC__
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 #else
-  emulator::barrier_arrive(id, threads);
+  emulator::named_barrier(id, threads, false, place);
 #endif
 }
 
@@ -261,45 +265,45 @@ struct Min {
 
 /* Over groups of WIDTH neighbouring lanes (a power of two up to 32). */
 template <class Operation, int WIDTH = 32, class T>
-DEV T warp_reduce(T v) {
+DEV T warp_reduce(T v CALLER) {
 #ifdef __CUDACC__
 #pragma unroll
   for (int step = WIDTH / 2; step > 0; step /= 2) v = Operation::apply(v, __shfl_xor_sync(0xffffffffu, v, step));
   return v;
 #else
-  return emulator::warp_butterfly(v, WIDTH, [](T a, T b) { return Operation::apply(a, b); });
+  return emulator::warp_butterfly(v, WIDTH, [](T a, T b) { return Operation::apply(a, b); }, place);
 #endif
 }
 template <class T>
-DEV T warp_sum(T v) {
-  return warp_reduce<Add>(v);
+DEV T warp_sum(T v CALLER) {
+  return warp_reduce<Add>(v AT_CALLER);
 }
 template <class T>
-DEV T warp_max(T v) {
-  return warp_reduce<Max>(v);
+DEV T warp_max(T v CALLER) {
+  return warp_reduce<Max>(v AT_CALLER);
 }
 template <class T>
-DEV T warp_min(T v) {
-  return warp_reduce<Min>(v);
+DEV T warp_min(T v CALLER) {
+  return warp_reduce<Min>(v AT_CALLER);
 }
 
 /* `identity` is what missing warps contribute. Contains two barriers. */
 template <class Operation, class T>
-DEV T block_reduce(T v, T identity) {
+DEV T block_reduce(T v, T identity CALLER) {
   __shared__ T partial[32];
-  v = warp_reduce<Operation>(v);
-  __syncthreads(); /* the previous call's readers are through */
+  v = warp_reduce<Operation>(v AT_CALLER);
+  SYNC_THREADS_AT_CALLER(); /* the previous call's readers are through */
   if (lane_id() == 0) partial[warp_id()] = v;
-  __syncthreads();
-  return warp_reduce<Operation>(lane_id() < (int)(blockDim.x / 32) ? partial[lane_id()] : identity);
+  SYNC_THREADS_AT_CALLER();
+  return warp_reduce<Operation>(lane_id() < (int)(blockDim.x / 32) ? partial[lane_id()] : identity AT_CALLER);
 }
 template <class T>
-DEV T block_sum(T v) {
-  return block_reduce<Add>(v, (T)0);
+DEV T block_sum(T v CALLER) {
+  return block_reduce<Add>(v, (T)0 AT_CALLER);
 }
 /* For float: of values that are not NaN. */
-DEV float block_max(float v) { return block_reduce<Max>(v, -__int_as_float(0x7f800000)); }
-DEV float block_min(float v) { return block_reduce<Min>(v, __int_as_float(0x7f800000)); }
+DEV float block_max(float v CALLER) { return block_reduce<Max>(v, -__int_as_float(0x7f800000) AT_CALLER); }
+DEV float block_min(float v CALLER) { return block_reduce<Min>(v, __int_as_float(0x7f800000) AT_CALLER); }
 
 #include "dev_fragment.h"
 

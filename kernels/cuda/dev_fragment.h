@@ -46,7 +46,7 @@ DEV int fragment_column(int i) { return 2 * (lane_id() % 4) + i % 2; }
  */
 #ifdef FATHOM_ELEM_FLOAT
 template <int COUNT, bool TRANSPOSED>
-DEV void load_matrices(float* x, const elem* row) {
+DEV void load_matrices(float* x, const elem* row CALLER) {
 #ifdef __CUDACC__
 #pragma unroll
   for (int m = 0; m < COUNT; m++) {
@@ -59,12 +59,12 @@ DEV void load_matrices(float* x, const elem* row) {
     }
   }
 #else
-  emulator::load_matrices<COUNT, TRANSPOSED>(x, row);
+  emulator::load_matrices<COUNT, TRANSPOSED>(x, row, place);
 #endif
 }
 #else
 template <int COUNT, bool TRANSPOSED>
-DEV void load_matrices(uint32_t* x, const elem* row) {
+DEV void load_matrices(uint32_t* x, const elem* row CALLER) {
 #ifdef __CUDACC__
   const uint32_t p = shared_address(row);
   if (COUNT == 4 && !TRANSPOSED) {
@@ -89,7 +89,7 @@ DEV void load_matrices(uint32_t* x, const elem* row) {
                  : "memory");
   }
 #else
-  emulator::load_matrices<COUNT, TRANSPOSED>((bf16*)x, row);
+  emulator::load_matrices<COUNT, TRANSPOSED>((bf16*)x, row, place);
 #endif
 }
 #endif
@@ -97,60 +97,60 @@ DEV void load_matrices(uint32_t* x, const elem* row) {
 /* ---- operand A, 16 rows (m) by 16 (k) ---- */
 
 /* Each lane passes the address of its 8 elements: row l % 16, from k = 8 (l / 16) on. For swizzled tiles. */
-DEV void load_a_rows(FragA& a, const elem* mine) { load_matrices<4, false>(a.x, mine); }
-DEV void load_a(FragA& a, const elem* tile, int ld) {
-  load_a_rows(a, tile + lane_id() % 16 * ld + lane_id() / 16 * 8);
+DEV void load_a_rows(FragA& a, const elem* mine CALLER) { load_matrices<4, false>(a.x, mine AT_CALLER); }
+DEV void load_a(FragA& a, const elem* tile, int ld CALLER) {
+  load_a_rows(a, tile + lane_id() % 16 * ld + lane_id() / 16 * 8 AT_CALLER);
 }
 /*
  * A stored as [K,M], A[m][k] = tile[k * ld + m]; the lane's 8 elements: row k = l % 8 + 8 (l / 16), from
  * m = 8 (l / 8 % 2) on.
  */
-DEV void load_a_transposed_rows(FragA& a, const elem* mine) { load_matrices<4, true>(a.x, mine); }
-DEV void load_a_transposed(FragA& a, const elem* tile, int ld) {
+DEV void load_a_transposed_rows(FragA& a, const elem* mine CALLER) { load_matrices<4, true>(a.x, mine AT_CALLER); }
+DEV void load_a_transposed(FragA& a, const elem* tile, int ld CALLER) {
   const int l = lane_id();
-  load_a_transposed_rows(a, tile + (l % 8 + l / 16 * 8) * ld + l / 8 % 2 * 8);
+  load_a_transposed_rows(a, tile + (l % 8 + l / 16 * 8) * ld + l / 8 % 2 * 8 AT_CALLER);
 }
 
 /* ---- operand B, 16 (k) by 8 columns (n); the pair: two neighbours, 16 columns, in one instruction ---- */
 
 /* B stored as [N,K], B[k][n] = tile[n * ld + k]. */
-DEV void load_b(FragB& b, const elem* tile, int ld) {
+DEV void load_b(FragB& b, const elem* tile, int ld CALLER) {
   const int l = lane_id();
-  load_matrices<2, false>(b.x, tile + l % 8 * ld + l / 8 % 2 * 8);
+  load_matrices<2, false>(b.x, tile + l % 8 * ld + l / 8 % 2 * 8 AT_CALLER);
 }
 /* The lane's 8 elements: row n = l % 8 + 8 (l / 16), from k = 8 (l / 8 % 2) on. */
-DEV void load_b_pair_rows(FragB (&b)[2], const elem* mine) {
+DEV void load_b_pair_rows(FragB (&b)[2], const elem* mine CALLER) {
   FragA both;
-  load_matrices<4, false>(both.x, mine);
+  load_matrices<4, false>(both.x, mine AT_CALLER);
   const int half = sizeof(b[0].x) / sizeof(b[0].x[0]);
 #pragma unroll
   for (int i = 0; i < half; i++) b[0].x[i] = both.x[i], b[1].x[i] = both.x[half + i];
 }
-DEV void load_b_pair(FragB (&b)[2], const elem* tile, int ld) {
+DEV void load_b_pair(FragB (&b)[2], const elem* tile, int ld CALLER) {
   const int l = lane_id();
-  load_b_pair_rows(b, tile + (l % 8 + l / 16 * 8) * ld + l / 8 % 2 * 8);
+  load_b_pair_rows(b, tile + (l % 8 + l / 16 * 8) * ld + l / 8 % 2 * 8 AT_CALLER);
 }
 /* B stored as [K,N], B[k][n] = tile[k * ld + n]. */
-DEV void load_b_transposed(FragB& b, const elem* tile, int ld) {
-  load_matrices<2, true>(b.x, tile + lane_id() % 16 * ld);
+DEV void load_b_transposed(FragB& b, const elem* tile, int ld CALLER) {
+  load_matrices<2, true>(b.x, tile + lane_id() % 16 * ld AT_CALLER);
 }
 /* The lane's 8 elements: row k = l % 16, from n = 8 (l / 16) on. */
-DEV void load_b_transposed_pair_rows(FragB (&b)[2], const elem* mine) {
+DEV void load_b_transposed_pair_rows(FragB (&b)[2], const elem* mine CALLER) {
   FragA both;
-  load_matrices<4, true>(both.x, mine);
+  load_matrices<4, true>(both.x, mine AT_CALLER);
   const int half = sizeof(b[0].x) / sizeof(b[0].x[0]);
 #pragma unroll
   for (int i = 0; i < half; i++) b[0].x[i] = both.x[i], b[1].x[i] = both.x[half + i];
 }
-DEV void load_b_transposed_pair(FragB (&b)[2], const elem* tile, int ld) {
-  load_b_transposed_pair_rows(b, tile + lane_id() % 16 * ld + lane_id() / 16 * 8);
+DEV void load_b_transposed_pair(FragB (&b)[2], const elem* tile, int ld CALLER) {
+  load_b_transposed_pair_rows(b, tile + lane_id() % 16 * ld + lane_id() / 16 * 8 AT_CALLER);
 }
 
 /* ---- multiply and add ---- */
 
-DEV void mma(FragC& c, const FragA& a, const FragB& b) {
+DEV void mma(FragC& c, const FragA& a, const FragB& b CALLER) {
 #ifndef __CUDACC__
-  emulator::mma(c.x, (const elem*)a.x, (const elem*)b.x);
+  emulator::mma(c.x, (const elem*)a.x, (const elem*)b.x, place);
 #elif !defined(FATHOM_ELEM_FLOAT)
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "

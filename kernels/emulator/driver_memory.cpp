@@ -155,8 +155,10 @@ std::string describe_address(const void* address) {
   if (const Allocation* a = find(m.live, address)) return tell(*a, "");
   if (const Allocation* a = find(m.freed, address)) return tell(*a, ", freed");
   /* A page between two allocations: the nearer one. */
-  if (const Allocation* a = find(m.live, p - PAGE)) return tell(*a, "");
-  if (const Allocation* a = find(m.live, p + PAGE)) return tell(*a, "");
+  const Allocation *below = find(m.live, p - PAGE), *above = find(m.live, p + PAGE);
+  if (below && above) (p - (below->data + below->bytes) <= above->data - p ? above : below) = nullptr;
+  if (below) return tell(*below, "");
+  if (above) return tell(*above, "");
   return "in no allocation";
 }
 

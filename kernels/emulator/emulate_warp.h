@@ -3,6 +3,10 @@
 #define FATHOM_EMULATOR_EMULATE_WARP_H
 
 #define EMULATOR_HERE emulator::Place place = emulator::Place::current()
+/* For dev.h: a last parameter, how to pass it on, and a barrier there. */
+#define CALLER , EMULATOR_HERE
+#define AT_CALLER , place
+#define SYNC_THREADS_AT_CALLER() emulator::block_barrier(place)
 
 static inline void __syncthreads(EMULATOR_HERE) { emulator::block_barrier(place); }
 
@@ -49,7 +53,7 @@ T exchange(unsigned mask, const char* operation, T value, unsigned operand, int 
 
 /* The steps of an xor shuffle reduction, in the same order, with one switch of fibers for all of them. */
 template <class T, class Operation>
-T warp_butterfly(T value, int width, Operation operation, EMULATOR_HERE) {
+T warp_butterfly(T value, int width, Operation operation, Place place) {
   warp_collective(0xffffffffu, "warp reduction", &value, place, [&](T** all) {
     for (int step = width / 2; step > 0; step /= 2) {
       T next[32];
@@ -134,15 +138,11 @@ static inline void copy_async(void* shared, const void* global, int bytes, bool 
 }
 static inline void copy_async_commit() { commit_copies(); }
 static inline void copy_async_wait(int pending) { wait_for_copies(pending); }
-static inline void barrier_sync(int id, int threads, EMULATOR_HERE) { named_barrier(id, threads, true, place); }
-static inline void barrier_arrive(int id, int threads, EMULATOR_HERE) {
-  named_barrier(id, threads, false, place);
-}
 
 /* ---- fragments: see dev_fragment.h for the maps ---- */
 
 template <int COUNT, bool TRANSPOSED, class E>
-void load_matrices(E* x, const E* row, EMULATOR_HERE) {
+void load_matrices(E* x, const E* row, Place place) {
   struct Rows {
     E* x;
     const E* row;
@@ -169,7 +169,7 @@ static inline float as_float(Bf16 x) {
 
 /* a: 8 elements, x[2 r + e] is half e of register r; b: 4 elements. */
 template <class E>
-void mma(float* c, const E* a, const E* b, EMULATOR_HERE) {
+void mma(float* c, const E* a, const E* b, Place place) {
   struct Operands {
     float* c;
     const E *a, *b;

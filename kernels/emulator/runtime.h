@@ -55,7 +55,8 @@ struct Block {
   unsigned shared_bytes = 0;
   bool delayed = false; /* asynchronous copies happen at their wait */
 };
-EMULATOR_API extern __thread Block* block;
+/* initial-exec: kernels read it for every threadIdx. */
+EMULATOR_API extern __thread Block* block __attribute__((tls_model("initial-exec")));
 
 /* Ends the block and the launch with a report; the text says what happened, not where. */
 [[noreturn]] EMULATOR_API void fault(Fault kind, const char* format, ...)

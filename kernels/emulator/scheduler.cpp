@@ -89,6 +89,7 @@ void Execution::prepare_threads() {
   live = count, exited = 0;
   ready = {}, polling = {};
   polls = false, advanced = true;
+  async90.reset();
   for (Barrier& barrier : barriers) barrier = {};
   warps.assign((count + 31) / 32, {});
   warpgroups.assign((count + 127) / 128, {});
@@ -175,6 +176,7 @@ void Execution::enter() {
     if (copy.valid) memcpy(copy.to, copy.from, static_cast<size_t>(copy.bytes));
   }
   t.copies.clear();
+  check_end_of_thread90();
   t.exited = true;
   e.live--, e.exited++;
   e.advanced = true;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "async90.h"
 #include "fiber.h"
 #include "runtime.h"
 
@@ -102,6 +103,7 @@ class Execution : public Block {
   std::vector<Group> warps;
   std::vector<Gathering> warpgroups;
   std::vector<void*> warpgroup_arguments;
+  std::unique_ptr<Async90> async90; /* null until the block uses it */
   Stacks stacks;
   sigjmp_buf escape; /* for signal handlers */
   unsigned position[MAX_THREADS];

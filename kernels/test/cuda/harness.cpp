@@ -53,6 +53,17 @@ void make_context() {
   must(cuCtxSetCurrent(context), "cuCtxSetCurrent");
 }
 
+bool ends_with(const std::string& name, const std::string& end) {
+  return name.size() > end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+}
+
+CUresult load_file(const std::string& path) {
+  CUmodule module;
+  const CUresult result = cuModuleLoad(&module, path.c_str());
+  if (result == CUDA_SUCCESS) modules.push_back(module);
+  return result;
+}
+
 /* All modules of the folder, with this run's elem. */
 void load_folder() {
   folder_loaded = true;
@@ -63,15 +74,12 @@ void load_folder() {
   while (const dirent* entry = readdir(listing)) names.push_back(entry->d_name);
   closedir(listing);
   std::sort(names.begin(), names.end());
-  const auto ends_with = [](const std::string& name, const std::string& end) {
-    return name.size() > end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
-  };
   for (const std::string& name : names) {
     const bool for_90 = ends_with(name, "90.emu.so") || ends_with(name, ".cubin");
     const bool is_float = ends_with(name, "_float.emu.so") || ends_with(name, "_float.fatbin");
     if (!ends_with(name, on_emulator() ? ".emu.so" : ".fatbin") && !(for_90 && !on_emulator())) continue;
     if (for_90 ? now.elem_float : is_float != now.elem_float) continue;
-    const CUresult result = load_module(folder + "/" + name);
+    const CUresult result = load_file(folder + "/" + name);
     if (result != CUDA_SUCCESS && result != CUDA_ERROR_NO_BINARY_FOR_GPU) {
       fail(__FILE__, __LINE__, "%s: %s", name.c_str(), describe(result).c_str());
     }
@@ -284,21 +292,18 @@ std::vector<uint8_t> Tensor::bytes() const {
 
 /* ---- kernels ---- */
 
-std::string program_folder() {
+std::string module_folder() {
+  const char* folder = getenv("FATHOM_CUDA_MODULES");
+  if (folder) return folder;
   char path[4096];
   const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
   const std::string program(path, n > 0 ? static_cast<size_t>(n) : 0);
   return program.substr(0, program.rfind('/'));
 }
-std::string module_folder() {
-  const char* folder = getenv("FATHOM_CUDA_MODULES");
-  return folder ? folder : program_folder();
-}
-CUresult load_module(const std::string& path) {
-  CUmodule module;
-  const CUresult result = cuModuleLoad(&module, path.c_str());
-  if (result == CUDA_SUCCESS) modules.push_back(module);
-  return result;
+CUresult load_module(const std::string& name) {
+  const bool for_90 = ends_with(name, "90");
+  const std::string end = on_emulator() ? ".emu.so" : for_90 ? ".cubin" : ".fatbin";
+  return load_file(module_folder() + "/" + name + (now.elem_float && !for_90 ? "_float" : "") + end);
 }
 
 CUfunction kernel(const char* name) {

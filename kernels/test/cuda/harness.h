@@ -144,11 +144,13 @@ void launch(const char* name, Dim grid, Dim block, unsigned shared_bytes, const 
 }
 /* Frees everything and forgets the error that a faulty kernel left. */
 void reset_device();
-/* A module from a file, until the next reset; kernel() finds its kernels too. */
-CUresult load_module(const std::string& path);
-/* The folder of the modules, and of the test program. */
+/*
+ * A module beside the others, such as "kernels/fragments", with this run's elem; kernel() finds its kernels
+ * too, until the next reset or change of elem.
+ */
+CUresult load_module(const std::string& name);
+/* Where the modules are: FATHOM_CUDA_MODULES, else the test program's folder. */
 std::string module_folder();
-std::string program_folder();
 
 /* ---- errors ---- */
 
