@@ -61,7 +61,8 @@ Result launch_all(const Problem& p, bool with_gradient, int times = 1) {
   Tensor gradient = Tensor::empty_floats(p.n), loss = empty_array<double>(1);
   const int64_t regions = p.boxed() ? 2 * p.batch : p.batch, pixels = p.height * p.width;
   const int64_t chunks = ceil_div(p.kind == SILOG ? p.n : pixels, FATHOM_CUDA_LOSS_CHUNK);
-  const int64_t tiles = ceil_div(p.height, FATHOM_CUDA_LOSS_TILE_HEIGHT) * ceil_div(p.width, FATHOM_CUDA_LOSS_TILE_WIDTH);
+  const int64_t tiles =
+      ceil_div(p.height, FATHOM_CUDA_LOSS_TILE_HEIGHT) * ceil_div(p.width, FATHOM_CUDA_LOSS_TILE_WIDTH);
   int64_t zero = FATHOM_CUDA_LOSS_HEADER_BYTES, bytes = zero + chunks * FATHOM_CUDA_LOSS_CHUNK_BYTES;
   if (p.kind != SILOG) {
     int64_t parts = chunks * FATHOM_CUDA_LOSS_CHUNK_BYTES;
