@@ -22,8 +22,8 @@ enum {
 /*
  * One picture, three kernels, block READ_THREADS, shared 0 bytes:
  *     fathom_read_picture_filters  grid ceil((out_height + out_width) / READ_FILTERS)
- *     fathom_read_picture_rows     grid (ceil(out_width / READ_THREADS), ceil(source_rows / READ_ROWS))
- *     fathom_read_picture_columns  grid (ceil(pitch / (4 READ_THREADS)), out_height)
+ *     fathom_read_picture_rows     grid (ceil(source_rows / READ_ROWS), ceil(out_width / READ_THREADS))
+ *     fathom_read_picture_columns  grid (out_height, ceil(pitch / (4 READ_THREADS)))
  *
  * workspace, 256-byte aligned, in floats, each part rounded up to a multiple of 64:
  *     out_height + out_width first taps, out_height row_taps weights, out_width column_taps weights,
@@ -42,7 +42,7 @@ typedef struct {
   int32_t flip;        /* 1: mirrored left to right */
 } fathom_cuda_read_picture_args;
 
-/* fathom_read_map: grid (ceil(out_width / READ_THREADS), out_height), block READ_THREADS. */
+/* fathom_read_map: grid (out_height, ceil(out_width / READ_THREADS)), block READ_THREADS. */
 typedef struct {
   const float* x; /* [height,width] */
   float* y;       /* [out_height,out_width] */

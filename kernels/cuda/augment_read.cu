@@ -62,8 +62,8 @@ REGISTER_KERNEL(fathom_read_picture_filters)
 /* A thread for one output column of a few source rows. Reads 3 bytes a source pixel, writes 12 an output. */
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
     fathom_read_picture_rows(const GRID_CONSTANT fathom_cuda_read_picture_args args) {
-  const int64_t o = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-  const int64_t row = (int64_t)blockIdx.y * SOURCE_ROWS, low = low_of(args);
+  const int64_t o = (int64_t)blockIdx.y * THREADS + threadIdx.x;
+  const int64_t row = (int64_t)blockIdx.x * SOURCE_ROWS, low = low_of(args);
   if (o >= args.out_width) return;
   const int64_t first = first_of(args)[args.out_height + o];
   const float* weights = column_weights_of(args) + o;
@@ -93,7 +93,7 @@ REGISTER_KERNEL(fathom_read_picture_rows)
 /* A thread for 4 numbers of an output row. Reads 4 bytes a tap, from cache mostly, and writes 4. */
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
     fathom_read_picture_columns(const GRID_CONSTANT fathom_cuda_read_picture_args args) {
-  const int64_t i = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * 4, o = blockIdx.y;
+  const int64_t i = ((int64_t)blockIdx.y * THREADS + threadIdx.x) * 4, o = blockIdx.x;
   const int64_t n = 3 * args.out_width, low = low_of(args), first = first_of(args)[o];
   if (i >= n) return;
   const float* x = resized_of(args) + i;
@@ -123,7 +123,7 @@ DEV int64_t nearest(double start, double length, int64_t size, int64_t source, i
 /* Reads and writes 4 bytes an output. */
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
     fathom_read_map(const GRID_CONSTANT fathom_cuda_read_map_args args) {
-  const int64_t o = (int64_t)blockIdx.x * THREADS + threadIdx.x, row = blockIdx.y;
+  const int64_t o = (int64_t)blockIdx.y * THREADS + threadIdx.x, row = blockIdx.x;
   if (o >= args.out_width) return;
   const int64_t from = nearest(args.crop_top, args.crop_height, args.out_height, args.height, row);
   const int64_t column = args.flip ? args.out_width - 1 - o : o;

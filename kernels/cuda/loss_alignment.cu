@@ -45,7 +45,7 @@ DEV void each_vector(const alignment& a, int64_t row, Visit visit) {
   }
 }
 
-/* Reads student and frozen. */
+/* Reads 2 elements a channel of every token, 4 bytes in bf16. */
 extern "C" __global__ void __launch_bounds__(LOSS_THREADS, 4)
     fathom_alignment_loss_sums(const GRID_CONSTANT fathom_cuda_alignment_loss_args args) {
   double sum[2] = {0, 0}; /* loss and tokens kept, in the first lane of each warp */
@@ -81,7 +81,7 @@ extern "C" __global__ void __launch_bounds__(LOSS_THREADS, 4)
 }
 REGISTER_KERNEL(fathom_alignment_loss_sums)
 
-/* Reads student and frozen where a token has a gradient, writes the gradient. */
+/* Reads 2 elements a channel where a token has a gradient, writes 1. */
 extern "C" __global__ void __launch_bounds__(LOSS_THREADS, 4)
     fathom_alignment_loss_gradient(const GRID_CONSTANT fathom_cuda_alignment_loss_args args) {
   const float scale = header_of(args.workspace)->scale;

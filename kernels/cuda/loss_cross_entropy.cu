@@ -23,7 +23,7 @@ DEV row* rows_of(const cross_entropy& a) {
 }
 DEV rows_part* rows_parts_of(const cross_entropy& a) { return (rows_part*)(rows_of(a) + (a.rows + 31) / 32 * 32); }
 
-/* The logits are read twice, the second time from cache, the targets once. */
+/* Reads an element and 4 bytes a class, the element again from cache. */
 extern "C" __global__ void __launch_bounds__(LOSS_THREADS, 4)
     fathom_cross_entropy_loss_sums(const GRID_CONSTANT fathom_cuda_cross_entropy_loss_args args) {
   double sums[2] = {0, 0}; /* loss and rows that count, in the first lane of each warp */
@@ -64,7 +64,7 @@ extern "C" __global__ void __launch_bounds__(LOSS_THREADS, 4)
 }
 REGISTER_KERNEL(fathom_cross_entropy_loss_sums)
 
-/* Reads logits and targets, writes the gradient. */
+/* Reads an element and 4 bytes a class, writes an element. */
 extern "C" __global__ void __launch_bounds__(LOSS_THREADS, 4)
     fathom_cross_entropy_loss_gradient(const GRID_CONSTANT fathom_cuda_cross_entropy_loss_args args) {
   const float scale = header_of(args.workspace)->scale;

@@ -34,8 +34,8 @@ std::vector<float> launch_read(const fathom_read_picture_args& p, const std::vec
   launch("fathom_read_picture_filters", dim(ceil_div(p.out_height + p.out_width, FATHOM_CUDA_READ_FILTERS)),
          dim(threads), 0, a);
   launch("fathom_read_picture_rows",
-         dim(ceil_div(p.out_width, threads), ceil_div(a.source_rows, FATHOM_CUDA_READ_ROWS)), dim(threads), 0, a);
-  launch("fathom_read_picture_columns", dim(ceil_div(pitch, 4 * threads), p.out_height), dim(threads), 0, a);
+         dim(ceil_div(a.source_rows, FATHOM_CUDA_READ_ROWS), ceil_div(p.out_width, threads)), dim(threads), 0, a);
+  launch("fathom_read_picture_columns", dim(p.out_height, ceil_div(pitch, 4 * threads)), dim(threads), 0, a);
   return y.values();
 }
 
@@ -196,7 +196,7 @@ TEST_ONCE(augment_reads_a_map_by_nearest_pixel) {
   for (int64_t flip = 0; flip < 2; flip++) {
     Tensor x = Tensor::floats(map), y = Tensor::empty_floats(oh * ow);
     const fathom_cuda_read_map_args a = {x, y, h, w, oh, ow, 2.5, 1, 30.5, 20, flip};
-    launch("fathom_read_map", dim(ceil_div(ow, FATHOM_CUDA_READ_THREADS), oh), {FATHOM_CUDA_READ_THREADS}, 0, a);
+    launch("fathom_read_map", dim(oh, ceil_div(ow, FATHOM_CUDA_READ_THREADS)), {FATHOM_CUDA_READ_THREADS}, 0, a);
     const std::vector<float> out = y.values();
     for (int64_t i = 0; i < oh * ow; i++) {
       const int64_t row = (int64_t)floor(2.5 + ((double)(i / ow) + 0.5) * 30.5 / (double)oh);

@@ -61,7 +61,8 @@ Result launch_all(const Problem& p, bool with_gradient, int times = 1) {
   Tensor gradient = Tensor::empty_floats(p.n), loss = empty_array<double>(1);
   const int64_t regions = p.boxed() ? 2 * p.batch : p.batch, pixels = p.height * p.width;
   const int64_t chunks = ceil_div(p.kind == SILOG ? p.n : pixels, FATHOM_CUDA_LOSS_CHUNK);
-  const int64_t tiles = ceil_div(p.height, FATHOM_CUDA_LOSS_TILE_HEIGHT) * ceil_div(p.width, FATHOM_CUDA_LOSS_TILE_WIDTH);
+  const int64_t tiles =
+      ceil_div(p.height, FATHOM_CUDA_LOSS_TILE_HEIGHT) * ceil_div(p.width, FATHOM_CUDA_LOSS_TILE_WIDTH);
   int64_t zero = FATHOM_CUDA_LOSS_HEADER_BYTES, bytes = zero + chunks * FATHOM_CUDA_LOSS_CHUNK_BYTES;
   if (p.kind != SILOG) {
     int64_t parts = chunks * FATHOM_CUDA_LOSS_CHUNK_BYTES;
@@ -161,7 +162,7 @@ bool all_zero(const std::vector<float>& x) {
 TEST_ONCE(loss_is_its_definition) {
   /* Chunks of 8192 pixels; tiles of 32 x 64; pictures that do not begin on 16 bytes. */
   static const int64_t shapes[][3] = {{1, 5, 7},  {3, 37, 41}, {2, 16, 48}, {1, 1, 40},
-                                      {2, 33, 1}, {1, 3, 3},   {5, 9, 17},  {2, 70, 131}};
+                                      {2, 33, 1}, {1, 3, 3},   {5, 9, 17},  {2, 70, 131}, {1, 92, 100}};
   for (const auto& s : shapes)
     for (int kind = 0; kind < KINDS; kind++)
       for (int masked = 0; masked < 2; masked++) {
