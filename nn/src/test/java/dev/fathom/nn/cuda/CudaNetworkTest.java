@@ -25,6 +25,7 @@ import dev.fathom.nn.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -40,6 +41,9 @@ class CudaNetworkTest {
 
   /** Of bfloat16, whose numbers have 8 bits; a network of plain bfloat16 operators errs as much. */
   private static final double BFLOAT_TOLERANCE = 3e-2;
+
+  /** Of its gradients, where a ReLU may open or shut. */
+  private static final double BFLOAT_GRADIENT_TOLERANCE = 0.1;
 
   private static final ModelConfig TINY =
       new ModelConfig(
@@ -121,11 +125,23 @@ class CudaNetworkTest {
     }
 
     double differentiate() {
+      return differentiate(null);
+    }
+
+    /**
+     * One way forth and back.
+     *
+     * @param given what goes back instead of the loss's gradient
+     */
+    double differentiate(float @Nullable [] given) {
       try (Tape tape = new Tape(backend, memory)) {
         Pass pass = Pass.training(backend, memory, tape, checkpoints);
         Tensor depth = network.forward(pass, image);
         Tensor gradient = memory.allocate(SHAPE);
         double loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient);
+        if (given != null) {
+          backend.transfer().write(given, gradient);
+        }
         tape.seed(depth, gradient);
         memory.release(depth);
         tape.backward();
@@ -151,9 +167,8 @@ class CudaNetworkTest {
   }
 
   /** The CPU's gradients are compared with the published code's elsewhere. */
-  @ParameterizedTest
-  @EnumSource(ElementType.class)
-  void gradientsAreThoseOfTheCpu(ElementType elements) {
+  @Test
+  void gradientsAreThoseOfTheCpu() {
     Map<String, float[]> expected;
     double expectedLoss;
     try (Backend cpu = new CpuBackend(2);
@@ -161,35 +176,58 @@ class CudaNetworkTest {
       expectedLoss = training.differentiate();
       expected = training.gradients();
     }
-    boolean exact = elements == ElementType.FLOAT32;
-    try (Backend backend = Emulated.backend(elements);
-        Training training = new Training(backend, exact)) {
-      double loss = training.differentiate();
-      assertEquals(expectedLoss, loss, exact ? 1e-5 : 1e-2 * expectedLoss);
+    try (Backend backend = Emulated.backend(ElementType.FLOAT32);
+        Training training = new Training(backend, true)) {
+      assertEquals(expectedLoss, training.differentiate(), 1e-5);
       Map<String, float[]> gradients = training.gradients();
       assertEquals(expected.keySet(), gradients.keySet());
-      double squares = 0;
-      double errors = 0;
-      for (Map.Entry<String, float[]> entry : expected.entrySet()) {
-        float[] own = gradients.get(entry.getKey());
-        double error = 0;
-        double norm = 0;
-        for (int i = 0; i < own.length; i++) {
-          double difference = (double) own[i] - entry.getValue()[i];
-          error += difference * difference;
-          norm += (double) entry.getValue()[i] * entry.getValue()[i];
-        }
-        squares += norm;
-        errors += error;
-        if (exact) {
-          // The last bias has no gradient at all: the loss does not see a shift.
-          double relative = Math.sqrt(error) / Math.max(Math.sqrt(norm), 1e-3);
-          assertTrue(relative < 5 * FLOAT_TOLERANCE, entry.getKey() + ": " + relative);
-        }
-      }
-      double relative = Math.sqrt(errors / squares);
-      assertTrue(relative < (exact ? FLOAT_TOLERANCE : 0.15), "all gradients: " + relative);
+      expected.forEach(
+          (name, values) -> {
+            // The last bias has no gradient at all: the loss does not see a shift.
+            double error = error(gradients.get(name), values, 1e-3);
+            assertTrue(error < 5 * FLOAT_TOLERANCE, name + ": " + error);
+          });
     }
+  }
+
+  /**
+   * In bfloat16 what goes back is given: the loss's own gradient hangs on single pixels, the
+   * medians, which another rounding replaces by others.
+   */
+  @Test
+  void bfloat16GradientsAreNearThoseOfTheCpu() {
+    float[] given = Golden.hashed("smooth", 2 * 70 * 98);
+    for (int i = 0; i < given.length; i++) {
+      given[i] = 1 + 0.5f * given[i];
+    }
+    Map<String, float[]> expected;
+    try (Backend cpu = new CpuBackend(2);
+        Training training = new Training(cpu, false)) {
+      var _ = training.differentiate(given);
+      expected = training.gradients();
+    }
+    try (Backend backend = Emulated.backend(ElementType.BFLOAT16);
+        Training training = new Training(backend, false)) {
+      var _ = training.differentiate(given);
+      Map<String, float[]> gradients = training.gradients();
+      expected.forEach(
+          (name, values) -> {
+            double error = error(gradients.get(name), values, 1e-3);
+            assertTrue(error < BFLOAT_GRADIENT_TOLERANCE, name + ": " + error);
+          });
+    }
+  }
+
+  /** The norm of the difference by that of the expected values, or by {@code least}. */
+  private static double error(float[] actual, float[] expected, double least) {
+    double error = 0;
+    double norm = 0;
+    for (int i = 0; i < expected.length; i++) {
+      double difference = (double) actual[i] - expected[i];
+      error += difference * difference;
+      norm += (double) expected[i] * expected[i];
+    }
+    return Math.sqrt(error) / Math.max(Math.sqrt(norm), least);
   }
 
   @Test
