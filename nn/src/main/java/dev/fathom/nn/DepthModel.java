@@ -4,7 +4,6 @@ import dev.fathom.nn.checkpoint.Checkpoint;
 import dev.fathom.nn.checkpoint.CheckpointException;
 import dev.fathom.nn.checkpoint.CheckpointWeights;
 import dev.fathom.nn.checkpoint.InferredModel;
-import dev.fathom.nn.cpu.CpuBackend;
 import dev.fathom.nn.layer.Loader;
 import dev.fathom.nn.layer.Weights;
 import dev.fathom.nn.model.DepthAnything;
@@ -56,6 +55,7 @@ public final class DepthModel implements AutoCloseable {
   private final int inputSize;
   private final Buffer pixels;
   private final Buffer resized;
+  private String deviceNote = "";
   private boolean closed;
 
   private DepthModel(
@@ -68,7 +68,7 @@ public final class DepthModel implements AutoCloseable {
     this.guessed = guessed;
     this.unusedTensors = unusedTensors;
     inputSize = options.inputSize();
-    backend = new CpuBackend(options.threads(), options.isa());
+    backend = options.device().open(options.threads(), options.isa(), line -> deviceNote = line);
     memory = backend.newMemory();
     pixels = new Buffer(host);
     resized = new Buffer(memory);
@@ -136,6 +136,11 @@ public final class DepthModel implements AutoCloseable {
   /** What it runs on, for people: {@code cpu (avx512, 2 threads)}. */
   public String device() {
     return backend.description();
+  }
+
+  /** Why it does not run on a GPU, if none was found where one would have been taken; else empty. */
+  public String deviceNote() {
+    return deviceNote;
   }
 
   /** Bytes outside the Java heap: weights, intermediate results, scratch memory. */

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param inputSize what a picture's shorter side becomes, 518 in the published scripts
  * @param threads 1 to 1024
  * @param isa instruction set of the kernels
+ * @param device what it runs on
  */
 public record DepthModelOptions(
     @Nullable String model,
@@ -20,7 +21,8 @@ public record DepthModelOptions(
     @Nullable Float maxDepth,
     int inputSize,
     int threads,
-    CpuIsa isa) {
+    CpuIsa isa,
+    Device device) {
 
   /** The published scripts' input size. */
   public static final int INPUT_SIZE = 518;
@@ -37,39 +39,44 @@ public record DepthModelOptions(
     }
   }
 
-  /** Everything inferred, input size 518, all processors, the best instruction set. */
+  /** Everything inferred, input size 518, a GPU if one works, otherwise all processors. */
   public static DepthModelOptions defaults() {
     return new DepthModelOptions(
-        null, null, null, INPUT_SIZE, Runtime.getRuntime().availableProcessors(), CpuIsa.AUTO);
+        null, null, null, INPUT_SIZE, Runtime.getRuntime().availableProcessors(), CpuIsa.AUTO, Device.AUTO);
   }
 
   /** With a given size: vits, vitb, vitl or vitg. */
   public DepthModelOptions withModel(String newModel) {
-    return new DepthModelOptions(newModel, release, maxDepth, inputSize, threads, isa);
+    return new DepthModelOptions(newModel, release, maxDepth, inputSize, threads, isa, device);
   }
 
   /** With a given release. */
   public DepthModelOptions withRelease(Release newRelease) {
-    return new DepthModelOptions(model, newRelease, maxDepth, inputSize, threads, isa);
+    return new DepthModelOptions(model, newRelease, maxDepth, inputSize, threads, isa, device);
   }
 
   /** With a given largest depth in metres. */
   public DepthModelOptions withMaxDepth(float metres) {
-    return new DepthModelOptions(model, release, metres, inputSize, threads, isa);
+    return new DepthModelOptions(model, release, metres, inputSize, threads, isa, device);
   }
 
   /** With a given input size. */
   public DepthModelOptions withInputSize(int newInputSize) {
-    return new DepthModelOptions(model, release, maxDepth, newInputSize, threads, isa);
+    return new DepthModelOptions(model, release, maxDepth, newInputSize, threads, isa, device);
   }
 
   /** With a given number of threads. */
   public DepthModelOptions withThreads(int newThreads) {
-    return new DepthModelOptions(model, release, maxDepth, inputSize, newThreads, isa);
+    return new DepthModelOptions(model, release, maxDepth, inputSize, newThreads, isa, device);
   }
 
   /** With a given instruction set. */
   public DepthModelOptions withIsa(CpuIsa newIsa) {
-    return new DepthModelOptions(model, release, maxDepth, inputSize, threads, newIsa);
+    return new DepthModelOptions(model, release, maxDepth, inputSize, threads, newIsa, device);
+  }
+
+  /** On a given device. */
+  public DepthModelOptions withDevice(Device newDevice) {
+    return new DepthModelOptions(model, release, maxDepth, inputSize, threads, isa, newDevice);
   }
 }

@@ -2,6 +2,7 @@ package dev.fathom.training.cli;
 
 import dev.fathom.nn.DepthModel;
 import dev.fathom.nn.DepthModelOptions;
+import dev.fathom.nn.Device;
 import dev.fathom.nn.model.Release;
 import dev.fathom.training.UserException;
 import dev.fathom.training.weights.Checkpoint;
@@ -57,6 +58,12 @@ final class ModelOptions {
       description = "Threads of the network. Default: all processors.")
   private @Nullable Integer threads;
 
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "cpu, cuda or auto: a GPU where one works. Default: auto.")
+  private @Nullable String device;
+
   /** What was asked for: a file, and what is known of it if it is from the catalogue. */
   record Chosen(Path file, Optional<Checkpoint> published) {}
 
@@ -91,6 +98,10 @@ final class ModelOptions {
       option = "--threads";
       if (threads != null) {
         options = options.withThreads(threads);
+      }
+      option = "--device";
+      if (device != null) {
+        options = options.withDevice(Device.of(device));
       }
       if (size != null) {
         options = options.withModel(size);
@@ -129,10 +140,13 @@ final class ModelOptions {
               + model.config().release().label()
               + " on "
               + model.device()
+              + (model.deviceNote().isEmpty() ? "" : " (" + model.deviceNote() + ")")
               + (model.guessed().isEmpty() ? "" : "; " + model.guessed()));
       return model;
     } catch (IllegalArgumentException e) {
       throw new UserException(chosen.file().toString(), String.valueOf(e.getMessage()), e);
+    } catch (IllegalStateException e) {
+      throw new UserException("--device", String.valueOf(e.getMessage()), e);
     }
   }
 }

@@ -37,10 +37,19 @@ final class RunOptions {
       description = "Threads of the network. Default: all processors.")
   private @Nullable Integer threads;
 
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "cpu, cuda or auto. Default: as the configuration says.")
+  private @Nullable String device;
+
   RunConfig read() {
     List<String> all = new ArrayList<>(settings);
     if (threads != null) {
       all.add("threads=" + threads);
+    }
+    if (device != null) {
+      all.add("device=" + device);
     }
     return ConfigReader.read(config, all);
   }

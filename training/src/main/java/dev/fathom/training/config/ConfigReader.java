@@ -259,7 +259,7 @@ public final class ConfigReader {
   private static RunConfig checked(RunConfig config, String source) {
     Ranges ranges = new Ranges(source);
     ranges.atLeast("threads", config.threads(), 0);
-    ranges.oneOf("device", config.device(), "cpu");
+    ranges.oneOf("device", config.device(), "cpu", "cuda", "auto");
     ranges.oneOf("model.size", config.model().size(), "vits", "vitb", "vitl", "vitg", "custom");
     ranges.oneOf("model.release", config.model().release(), "v1", "v2");
     int patch = config.model().size().equals("custom") ? config.model().custom().patch() : 14;

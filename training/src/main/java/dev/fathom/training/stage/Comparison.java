@@ -4,6 +4,7 @@ import dev.fathom.nn.Colormap;
 import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.DepthModel;
 import dev.fathom.nn.DepthModelOptions;
+import dev.fathom.nn.Device;
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.data.DataSet;
@@ -88,7 +89,9 @@ public final class Comparison {
     try {
       for (Map.Entry<String, Path> network : networks.entrySet()) {
         DepthModelOptions options =
-            DepthModelOptions.defaults().withInputSize(config.input().side());
+            DepthModelOptions.defaults()
+                .withInputSize(config.input().side())
+                .withDevice(Device.of(config.device()));
         if (config.threads() > 0) {
           options = options.withThreads(config.threads());
         }

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.DepthModel;
+import dev.fathom.nn.Device;
 import dev.fathom.nn.DepthModelOptions;
 import dev.fathom.nn.RgbImage;
 import dev.fathom.nn.checkpoint.AtomicFile;
@@ -41,7 +42,9 @@ final class PseudoLabelling {
   }
 
   void run(DataSet pictures, Path teacher, Path folder) throws IOException {
-    DepthModelOptions options = DepthModelOptions.defaults().withInputSize(config.input().side());
+    DepthModelOptions options = DepthModelOptions.defaults()
+            .withInputSize(config.input().side())
+            .withDevice(Device.of(config.device()));
     if (config.threads() > 0) {
       options = options.withThreads(config.threads());
     }

@@ -3,7 +3,9 @@ package dev.fathom.training.stage;
 import dev.fathom.nn.checkpoint.CheckpointException;
 import dev.fathom.nn.checkpoint.InferredModel;
 import dev.fathom.nn.checkpoint.SafeTensorsWriter;
-import dev.fathom.nn.cpu.CpuBackend;
+import dev.fathom.bindings.CpuIsa;
+import dev.fathom.nn.Device;
+import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.layer.Loader;
 import dev.fathom.nn.layer.Weights;
 import dev.fathom.nn.model.DepthAnything;
@@ -53,7 +55,7 @@ public final class Stages implements AutoCloseable {
   private final Sources sources;
   private final StageListener listener;
   private final ModelConfig model;
-  private final CpuBackend backend;
+  private final Backend backend;
 
   /**
    * The stages of a run in a folder.
@@ -68,7 +70,15 @@ public final class Stages implements AutoCloseable {
     model = ModelSetup.network(config);
     int threads =
         config.threads() > 0 ? config.threads() : Runtime.getRuntime().availableProcessors();
-    backend = new CpuBackend(threads);
+    backend = open(Device.of(config.device()), threads, listener);
+  }
+
+  private static Backend open(Device device, int threads, StageListener listener) {
+    try {
+      return device.open(threads, CpuIsa.AUTO, listener::note);
+    } catch (IllegalStateException e) {
+      throw new UserException("device", String.valueOf(e.getMessage()), e);
+    }
   }
 
   /** The network's shape. */
