@@ -6,10 +6,14 @@ JAVA_HOME := $(shell bin/find-jdk 2>/dev/null)
 export JAVA_HOME
 MAVEN = mvn -B -q
 
-.PHONY: all aot check-tools test run bench bench-training bindings format clean
-all: check-tools
+.PHONY: all cuda aot check-tools test run bench bench-training bindings format clean
+all: check-tools cuda
 	@$(MAVEN) package -DskipTests
 	@$(MAKE) --no-print-directory aot
+
+# The kernels for GPUs, by nvcc; without it one line, and everything else works.
+cuda:
+	@$(MAKE) --no-print-directory -s -C kernels cuda
 
 # Classes loaded and linked ahead of time, so that the command line starts faster. It only speeds things
 # up: where it cannot be made, everything works without.
