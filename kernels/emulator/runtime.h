@@ -97,8 +97,8 @@ struct Kernel {
 };
 
 /*
- * gcc's patchable_function_entry(n, n) leaves n instructions without effect before the function, and
- * their start in a table.
+ * gcc's patchable_function_entry(n, n) leaves n instructions without effect before the function,
+ * and their start in a table.
  */
 inline unsigned launch_bound(const void* function, void* const* begin, void* const* end) {
 #if defined(__x86_64__)
