@@ -44,9 +44,8 @@ typedef struct {
 
 /*
  * The sum of squares in float64, in two launches and the same order every time.
- * fathom_partial_squares: grid: blocks = min(FATHOM_VECTOR_PARTIALS, ceil(n /
- * FATHOM_VECTOR_PER_BLOCK)), at least 1; fathom_sum_partials: grid: 1. block:
- * FATHOM_VECTOR_THREADS, shared: 0 bytes.
+ * fathom_partial_squares: grid: blocks = min(FATHOM_VECTOR_PARTIALS, ceil(n / FATHOM_VECTOR_PER_BLOCK)), at
+ * least 1; fathom_sum_partials: grid: 1. block: FATHOM_VECTOR_THREADS, shared: 0 bytes.
  */
 typedef struct {
   const float* x;   /* [n], aligned to 16 bytes */
@@ -61,8 +60,8 @@ typedef struct {
 } fathom_cuda_sum_partials_args;
 
 /*
- * fathom_elem_from_float: y = x, rounded to nearest even; fathom_float_from_elem: y = x. Aligned to
- * 16 bytes. grid: ceil(n / FATHOM_VECTOR_PER_BLOCK), block: FATHOM_VECTOR_THREADS, shared: 0 bytes.
+ * fathom_elem_from_float: y = x, rounded to nearest even; fathom_float_from_elem: y = x. Aligned to 16 bytes.
+ * grid: ceil(n / FATHOM_VECTOR_PER_BLOCK), block: FATHOM_VECTOR_THREADS, shared: 0 bytes.
  */
 typedef struct {
   const void* x; /* [n] */

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -19,7 +20,7 @@ constexpr size_t PAGE = 4096;
 constexpr size_t ALIGNMENT = 256;
 /* Fresh memory holds NaN, as float and as bf16. So does the slack around it, with other bits. */
 constexpr int POISON = 0xff;
-constexpr unsigned char SLACK[2] = {0xc1, 0xff};
+constexpr uint16_t SLACK = 0xffc1;
 
 struct Allocation {
   unsigned char* data;
@@ -65,6 +66,25 @@ const Allocation* find(const std::map<uintptr_t, Allocation>& in, const void* ad
   return key < reinterpret_cast<uintptr_t>(a.pages) + a.page_bytes ? &a : nullptr;
 }
 
+/* The bytes before or behind an allocation's data on its pages; less than a page. */
+struct Slack {
+  unsigned char* start;
+  size_t bytes;
+  bool odd; /* begins with the pattern's second byte */
+};
+std::array<Slack, 2> slack_of(const Allocation& a) {
+  const size_t before = static_cast<size_t>(a.data - a.pages);
+  return {Slack{a.pages, before, false},
+          Slack{a.data + a.bytes, a.page_bytes - before - a.bytes, (before + a.bytes) % 2 == 1}};
+}
+const unsigned char* slack_pattern() {
+  static const auto* pattern = new std::vector<uint16_t>(PAGE / 2 + 1, SLACK);
+  return reinterpret_cast<const unsigned char*>(pattern->data());
+}
+void fill_slack(const Allocation& a) {
+  for (const Slack& part : slack_of(a)) memcpy(part.start, slack_pattern() + part.odd, part.bytes);
+}
+
 CUresult allocate(CUdeviceptr* p, size_t bytes, bool pooled) {
   Memory& m = memory();
   if (!p || bytes == 0)
@@ -79,7 +99,7 @@ CUresult allocate(CUdeviceptr* p, size_t bytes, bool pooled) {
   /* Its end, or its start, touches an inaccessible page. */
   const bool at_end = driver().schedule % 2 == 0;
   a.data = at_end ? a.pages + page_bytes - round_up(bytes, ALIGNMENT) : a.pages;
-  for (size_t i = 0; i < page_bytes; i++) a.pages[i] = SLACK[i % 2];
+  fill_slack(a);
   memset(a.data, POISON, bytes);
   m.live[reinterpret_cast<uintptr_t>(a.pages)] = a;
   m.used += bytes;
@@ -93,11 +113,11 @@ CUresult allocate(CUdeviceptr* p, size_t bytes, bool pooled) {
 
 /* The first damaged byte of the slack, else null. */
 const unsigned char* damage(const Allocation& a) {
-  for (const unsigned char* p = a.pages; p < a.data; p++) {
-    if (*p != SLACK[(p - a.pages) % 2]) return p;
-  }
-  for (const unsigned char* p = a.data + a.bytes; p < a.pages + a.page_bytes; p++) {
-    if (*p != SLACK[(p - a.pages) % 2]) return p;
+  for (const Slack& part : slack_of(a)) {
+    if (memcmp(part.start, slack_pattern() + part.odd, part.bytes) == 0) continue;
+    for (size_t i = 0;; i++) {
+      if (part.start[i] != slack_pattern()[part.odd + i]) return part.start + i;
+    }
   }
   return nullptr;
 }
@@ -105,9 +125,7 @@ const unsigned char* damage(const Allocation& a) {
 CUresult check(const Allocation& a) {
   const unsigned char* p = damage(a);
   if (!p) return CUDA_SUCCESS;
-  for (unsigned char* q = a.pages; q < a.pages + a.page_bytes; q++) {
-    if (q < a.data || q >= a.data + a.bytes) *q = SLACK[(q - a.pages) % 2];
-  }
+  fill_slack(a);
   driver().sticky = CUDA_ERROR_ILLEGAL_ADDRESS;
   return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "out-of-bounds write to %p, %s",
                 static_cast<const void*>(p), describe_address(p).c_str());

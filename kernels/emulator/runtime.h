@@ -97,17 +97,23 @@ struct Kernel {
 };
 
 /*
- * gcc's patchable_function_entry(n, n) leaves n bytes before the function and their start in a
- * table.
+ * gcc's patchable_function_entry(n, n) leaves n instructions without effect before the function,
+ * and their start in a table.
  */
 inline unsigned launch_bound(const void* function, void* const* begin, void* const* end) {
+#if defined(__x86_64__)
+  constexpr size_t INSTRUCTION = 1;
+#else
+  constexpr size_t INSTRUCTION = 4;
+#endif
   const char* nearest = nullptr;
   for (void* const* entry = begin; entry < end; entry++) {
     const char* p = static_cast<const char*>(*entry);
     if (p <= function && p > nearest) nearest = p;
   }
   const size_t distance = nearest ? static_cast<const char*>(function) - nearest : 0;
-  return distance > 0 && distance <= 1024 ? static_cast<unsigned>(distance) : 1024;
+  const size_t bound = distance / INSTRUCTION;
+  return bound > 0 && bound <= 1024 ? static_cast<unsigned>(bound) : 1024;
 }
 
 }  // namespace emulator
