@@ -117,7 +117,7 @@ typedef struct {
  *   conv_transpose2d  gradient = x [B,H,W,in], map = dy [B,kH,kW,out], stride k, margin 0
  *
  * grid: (ceil(M/m) * ceil(N/n), splits); block, shared: by the tile.
- * reduce: grid: ceil(rows * channels / 256); block: 256; shared: 0.
+ * reduce: grid: ceil(rows * k * k * channels / 256); block: 256; shared: 0.
  * workspace: partial, splits * M * N floats, always.
  */
 typedef struct {

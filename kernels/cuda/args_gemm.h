@@ -31,19 +31,27 @@ enum {
   FATHOM_GEMM_REDUCE_THREADS = 256
 };
 
-/* Tiles, in the order in which the host tries them. */
+/* Tiles, in the order in which the host tries them, and what a launch needs. */
 enum {
   FATHOM_GEMM_128X128 = 0,
   FATHOM_GEMM_128X64 = 1,
   FATHOM_GEMM_64X64 = 2,
   FATHOM_GEMM_128X32 = 3,
-  FATHOM_GEMM_TILES = 4
+  FATHOM_GEMM_TILES = 4,
+  FATHOM_GEMM_128X128_THREADS = 256,
+  FATHOM_GEMM_128X64_THREADS = 128,
+  FATHOM_GEMM_64X64_THREADS = 128,
+  FATHOM_GEMM_128X32_THREADS = 128,
+  FATHOM_GEMM_128X128_SHARED = 81920,
+  FATHOM_GEMM_128X64_SHARED = 61440,
+  FATHOM_GEMM_64X64_SHARED = 40960,
+  FATHOM_GEMM_128X32_SHARED = 51200
 };
 
 /*
  * The host's choice of a tile and of splits, a pure function of the sizes and of the number of
  * multiprocessors S. For each tile m x n that the operator has, in the order above, and each number of
- * splits s in 1, 2, 4, 8, 16 with ceil(K/32) >= 8 s, or s = 1:
+ * splits s in 1, 2, 4, ..., 128 with ceil(K/32) >= 8 s, or s = 1:
  *
  *   tiles = ceil(M/m) * ceil(N/n)          steps = ceil(ceil(K/32) / s)
  *   waves = ceil(tiles * s / S)
@@ -69,9 +77,5 @@ enum {
  *   64x64,   s = 1: tiles 352, waves 3, cost 3 * 4096 * 38 * 22 = 10272768
  *   (all others cost more) -> 128x64, 2 splits.
  */
-typedef struct {
-  int32_t tile;   /* FATHOM_GEMM_... */
-  int32_t splits;
-} fathom_cuda_gemm_plan;
 
 #endif

@@ -117,18 +117,18 @@ CONV_D_WEIGHT(128x64, Tile128x64, true, 3)
 CONV_D_WEIGHT(64x64, Tile64x64, true, 4)
 CONV_D_WEIGHT(any, Tile64x64, false, 4)
 
-/* A thread has the taps of one (row, channel), which are neighbours in d_weight. */
+/* A thread has one (row, tap, channel), channels fastest, as the parts lie. */
 extern "C" __global__ void __launch_bounds__(FATHOM_GEMM_REDUCE_THREADS)
     fathom_conv_d_weight_reduce(const GRID_CONSTANT fathom_cuda_conv_d_weight_args args) {
   const int64_t i = (int64_t)blockIdx.x * FATHOM_GEMM_REDUCE_THREADS + threadIdx.x;
-  if (i >= (int64_t)args.rows * args.channels) return;
-  const int row = (int)(i / args.channels), c = (int)(i % args.channels);
   const int taps = args.kernel * args.kernel, channels8 = round_up_8(args.channels);
-  for (int tap = 0; tap < taps; tap++) {
-    const float* p = args.partial + ((int64_t)row * taps + tap) * channels8 + c;
-    float sum = *p;
-    for (int s = 1; s < args.splits; s++) sum += p[(int64_t)s * args.rows * taps * channels8];
-    args.d_weight[i * taps + tap] += sum;
-  }
+  if (i >= (int64_t)args.rows * taps * args.channels) return;
+  const int c = (int)(i % args.channels);
+  const int64_t line = i / args.channels, part = (int64_t)args.rows * taps * channels8;
+  const float* p = args.partial + line * channels8 + c;
+  float sum = *p;
+#pragma unroll 4
+  for (int s = 1; s < args.splits; s++) sum += p[s * part];
+  args.d_weight[(line / taps * args.channels + c) * taps + line % taps] += sum;
 }
 REGISTER_KERNEL(fathom_conv_d_weight_reduce)

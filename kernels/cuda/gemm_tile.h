@@ -39,9 +39,9 @@ struct GemmTile {
   static_assert(M * C_STRIDE * 4 <= FATHOM_GEMM_STAGES * (A_SLOT + B_SLOT) * 2, "C fits in the slots");
 };
 /*
- * Occupancy: registers allow 128x128 (126 registers a thread) 2 blocks on a multiprocessor, 128x64 (141) 3,
- * 64x64 (94) 5, 128x32 (112) 4; shared memory allows the numbers in args_gemm.h. The multiplication of
- * floats, done without tensor cores, needs all registers.
+ * Occupancy: registers (124 to 128 a thread) allow 128x128 2 blocks on a multiprocessor, 128x64 (124 to 166) 3,
+ * 64x64 (88 to 119) 4 or 5, 128x32 (98 to 104) 4; shared memory allows the numbers in args_gemm.h. The
+ * multiplication of floats, done without tensor cores, needs all registers.
  */
 #ifdef FATHOM_ELEM_FLOAT
 #define GEMM_BOUNDS(Tile, BLOCKS) __launch_bounds__(Tile::THREADS, 1)
@@ -352,6 +352,7 @@ DEV void sum_parts(const float* partial, int splits, int rows, int columns, int 
   const bool whole = columns % 8 == 0;
   const float* p = partial + (int64_t)row * columns + column;
   load_some(p, columns - column, whole, v);
+#pragma unroll 2
   for (int s = 1; s < splits; s++) {
     float next[8];
     load_some(p + (int64_t)s * rows * columns, columns - column, whole, next);

@@ -12,11 +12,11 @@ struct TileShape {
   unsigned threads, shared_bytes; /* for bf16 */
   int cost;                       /* per product, in 16ths */
 };
-constexpr TileShape TILE_128X128 = {"128x128", 128, 128, 256, 81920, 16};
-constexpr TileShape TILE_128X64 = {"128x64", 128, 64, 128, 61440, 18};
-constexpr TileShape TILE_64X64 = {"64x64", 64, 64, 128, 40960, 22};
-constexpr TileShape TILE_128X32 = {"128x32", 128, 32, 128, 51200, 20};
-constexpr TileShape TILE_ANY = {"any", 64, 64, 128, 40960, 22};
+constexpr TileShape TILE_128X128 = {"128x128", 128, 128, FATHOM_GEMM_128X128_THREADS, FATHOM_GEMM_128X128_SHARED, 16};
+constexpr TileShape TILE_128X64 = {"128x64", 128, 64, FATHOM_GEMM_128X64_THREADS, FATHOM_GEMM_128X64_SHARED, 18};
+constexpr TileShape TILE_64X64 = {"64x64", 64, 64, FATHOM_GEMM_64X64_THREADS, FATHOM_GEMM_64X64_SHARED, 22};
+constexpr TileShape TILE_128X32 = {"128x32", 128, 32, FATHOM_GEMM_128X32_THREADS, FATHOM_GEMM_128X32_SHARED, 20};
+constexpr TileShape TILE_ANY = {"any", 64, 64, FATHOM_GEMM_64X64_THREADS, FATHOM_GEMM_64X64_SHARED, 22};
 
 /* A tensor where a condition holds, else NULL; for argument structs. */
 struct Given {
@@ -54,7 +54,7 @@ inline int64_t plan_cost(const TileShape& tile, int64_t m, int64_t n, int64_t k,
 inline Plan plan_product(int64_t m, int64_t n, int64_t k, int64_t multiprocessors) {
   Plan best = {"", 0, INT64_MAX};
   for (const TileShape& tile : {TILE_128X128, TILE_128X64, TILE_64X64}) {
-    for (int s = 1; s <= 16 && (s == 1 || ceil_div(k, FATHOM_GEMM_K) >= 8 * s); s *= 2) {
+    for (int s = 1; s <= 128 && (s == 1 || ceil_div(k, FATHOM_GEMM_K) >= 8 * s); s *= 2) {
       const int64_t cost = plan_cost(tile, m, n, k, s, multiprocessors);
       if (cost < best.cost) best = {tile.name, s, cost};
     }

@@ -83,8 +83,9 @@ void check_d_weight(const TileShape& tile, const Map& gradient, const Map& map, 
                                                .relu_map = relu,
                                                .splits = splits};
   launch_tiles("fathom_conv_d_weight", tile, rows, columns, splits, args);
-  launch("fathom_conv_d_weight_reduce", {blocks_of(int64_t{rows} * map.channels, FATHOM_GEMM_REDUCE_THREADS)},
-         {FATHOM_GEMM_REDUCE_THREADS}, 0, args);
+  launch("fathom_conv_d_weight_reduce",
+         {blocks_of(static_cast<int64_t>(expected.size()), FATHOM_GEMM_REDUCE_THREADS)}, {FATHOM_GEMM_REDUCE_THREADS},
+         0, args);
   EXPECT_CALIBRATED(d_weight.values(), expected, to_float(expected));
   if (splits > 1) {
     const std::string key = "conv d_weight " + std::to_string(rows) + " " + std::to_string(columns);

@@ -126,6 +126,9 @@ TEST_ONCE(plans_are_those_of_the_documented_examples) {
   const Plan proj = plan_product(1370, 1024, 1024, 132);
   EXPECT(proj.tile == "128x64" && proj.splits == 2 && proj.cost == 9902142, "proj: %s, %d, %lld", proj.tile.c_str(),
          proj.splits, (long long)proj.cost);
+  /* The gradient of the last 3x3's weight: few tiles, a sum over all pixels. */
+  const Plan weight = plan_product(32, 288, 518 * 518, 132);
+  EXPECT(weight.tile == "64x64" && weight.splits == 128, "weight: %s, %d", weight.tile.c_str(), weight.splits);
 }
 
 /* ---- backward ---- */
@@ -269,8 +272,8 @@ TEST(linear_gradients_off_alignment) {
   check_backward(TILE_ANY, {1, 1, 1, 0, NONE, false, true, false, 1});
 }
 
-TEST(sums_over_many_rows) {
-  /* More rows than blocks of 64: several columns of blocks, long blocks. */
+TEST(sums_of_several_blocks) {
+  /* Two blocks of rows, two of columns. */
   const int rows = 70, columns = 300;
   const std::vector<float> dy = to_elem(random_values(rows * columns, 1));
   std::vector<double> expected(columns, 1.0);
