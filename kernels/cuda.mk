@@ -3,7 +3,7 @@
 #   make cuda             build/cuda/<name>.fatbin (sm_80, sm_89, PTX for newer ones), <name>90.cubin (sm_90a),
 #                         modules.txt. Fails if a kernel spills registers or has a stack frame. Needs nvcc.
 #   make emulator         build/emulator/libcuda.so.1 and the same kernels for it: <name>.emu.so (elem is
-#                         bf16), <name>_float.emu.so
+#                         bf16), <name>_float.emu.so, modules.txt
 #   make test-cuda        every test/cuda/test_*.cpp on the emulator; test-cuda-vector: that of one family
 #   make test-gpu         the same tests on a GPU, with NVIDIA's driver
 #
@@ -58,7 +58,10 @@ EMULATOR_OBJECTS = $(patsubst emulator/%.cpp,$(EMULATOR)/%.o,$(wildcard emulator
 EMULATED = $(MODULES:%=$(EMULATOR)/%.emu.so) $(MODULES:%=$(EMULATOR)/%_float.emu.so) \
   $(MODULES_90:%=$(EMULATOR)/%.emu.so)
 
-emulator: $(EMULATED)
+emulator: $(EMULATOR)/modules.txt
+# The names of the modules with elem = bf16, as for GPUs.
+$(EMULATOR)/modules.txt: $(EMULATED)
+	@printf '%s\n' $(filter-out %_float.emu.so,$(notdir $(EMULATED))) | sort >$@
 
 $(EMULATOR)/%.o: emulator/%.cpp cuda.mk
 	@mkdir -p $(@D)
@@ -68,11 +71,11 @@ $(EMULATOR)/libcuda.so.1: $(EMULATOR_OBJECTS)
 	@ln -sf libcuda.so.1 $(EMULATOR)/libcuda.so
 
 EMULATOR_MODULE = $(CXX) $(MODULE_FLAGS) $(1) -shared -o $@ $< -x none $(EMULATOR)/libcuda.so.1
-$(EMULATOR)/%90.emu.so: cuda/%90.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+$(EMULATOR)/%90.emu.so: cuda/%90.cu cuda.mk | $(EMULATOR)/libcuda.so.1
 	$(call EMULATOR_MODULE,-DFATHOM_ARCHITECTURE=90)
-$(EMULATOR)/%_float.emu.so: cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+$(EMULATOR)/%_float.emu.so: cuda/%.cu cuda.mk | $(EMULATOR)/libcuda.so.1
 	$(call EMULATOR_MODULE,-DFATHOM_ELEM_FLOAT)
-$(EMULATOR)/%.emu.so: cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+$(EMULATOR)/%.emu.so: cuda/%.cu cuda.mk | $(EMULATOR)/libcuda.so.1
 	$(call EMULATOR_MODULE,)
 
 # ---- tests ----
@@ -82,28 +85,30 @@ CUDA_TESTS = $(patsubst test/cuda/%.cpp,$(EMULATOR)/%,$(wildcard test/cuda/test_
 TEST_KERNELS = $(patsubst test/cuda/%.cu,%,$(wildcard test/cuda/broken/*.cu test/cuda/kernels/*.cu))
 TEST_MODULES = $(TEST_KERNELS:%=$(EMULATOR)/%.emu.so) $(EMULATOR)/kernels/fragments_float.emu.so \
   $(EMULATOR)/broken/copy_float.emu.so
-TEST_MODULE = @mkdir -p $(@D) && $(CXX) $(MODULE_FLAGS) -Icuda $(1) -shared -o $@ $< -x none $(EMULATOR)/libcuda.so.1
+TEST_MODULE = @mkdir -p $(@D) && $(CXX) $(MODULE_FLAGS) -Icuda $(1) -shared -o $@ $< -x none \
+  $(EMULATOR)/libcuda.so.1
 TEST_MODULES_GPU = $(CUDA_BUILD)/kernels/fragments.fatbin $(CUDA_BUILD)/kernels/fragments_float.fatbin \
   $(CUDA_BUILD)/kernels/gemm90.cubin $(CUDA_BUILD)/kernels/product90.cubin
 
 $(EMULATOR)/harness.o: test/cuda/harness.cpp cuda.mk
 	@mkdir -p $(@D)
 	$(CXX) $(EMULATOR_FLAGS) -O2 -c $< -o $@
-$(EMULATOR)/test_%: test/cuda/test_%.cpp $(EMULATOR)/harness.o $(EMULATOR)/libcuda.so.1 $(CUDA_TEST_OBJECTS)
+$(EMULATOR)/test_%: test/cuda/test_%.cpp $(EMULATOR)/harness.o $(CUDA_TEST_OBJECTS) | $(EMULATOR)/libcuda.so.1
 	$(CXX) $(EMULATOR_FLAGS) -O2 -o $@ $< $(EMULATOR)/harness.o $(CUDA_TEST_OBJECTS) \
 	  $(EMULATOR)/libcuda.so.1 -Wl,--enable-new-dtags -Wl,-rpath,'$$ORIGIN'
-$(EMULATOR)/%90.emu.so: test/cuda/%90.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+$(EMULATOR)/%90.emu.so: test/cuda/%90.cu cuda.mk | $(EMULATOR)/libcuda.so.1
 	$(call TEST_MODULE,-DFATHOM_ARCHITECTURE=90)
-$(EMULATOR)/%_float.emu.so: test/cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+$(EMULATOR)/%_float.emu.so: test/cuda/%.cu cuda.mk | $(EMULATOR)/libcuda.so.1
 	$(call TEST_MODULE,-DFATHOM_ELEM_FLOAT)
-$(EMULATOR)/%.emu.so: test/cuda/%.cu $(EMULATOR)/libcuda.so.1 cuda.mk
+$(EMULATOR)/%.emu.so: test/cuda/%.cu cuda.mk | $(EMULATOR)/libcuda.so.1
 	$(call TEST_MODULE,)
 $(CUDA_BUILD)/kernels/%90.cubin: test/cuda/kernels/%90.cu cuda.mk
 	@mkdir -p $(@D)
 	$(NVCC) $(NVCC_FLAGS) -Icuda -gencode arch=compute_90a,code=sm_90a -cubin -o $@ $<
 $(CUDA_BUILD)/kernels/%.fatbin: test/cuda/kernels/%.cu cuda.mk
 	@mkdir -p $(@D)
-	$(NVCC) $(NVCC_FLAGS) -Icuda -gencode arch=compute_80,code=sm_80 -gencode arch=compute_80,code=compute_80 -fatbin -o $@ $<
+	$(NVCC) $(NVCC_FLAGS) -Icuda -gencode arch=compute_80,code=sm_80 \
+	  -gencode arch=compute_80,code=compute_80 -fatbin -o $@ $<
 $(CUDA_BUILD)/kernels/%_float.fatbin: test/cuda/kernels/%.cu cuda.mk
 	@mkdir -p $(@D)
 	$(NVCC) $(NVCC_FLAGS) -Icuda -DFATHOM_ELEM_FLOAT -gencode arch=compute_80,code=sm_80 \
@@ -121,6 +126,7 @@ test-cuda-emulator: $(EMULATED) $(TEST_MODULES) $(filter $(EMULATOR)/test_emulat
 test-gpu: cuda cuda-float $(TEST_MODULES_GPU) $(CUDA_TESTS)
 	@lib=$$(ldconfig -p | sed -n 's/.*libcuda.so.1 .*x86-64.* => //p' | head -1); \
 	test -n "$$lib" || { echo "no libcuda.so.1 of NVIDIA here"; exit 1; }; \
-	for t in $(filter-out %_emulator_faults %_emulator_driver,$(CUDA_TESTS)); do FATHOM_CUDA_MODULES=$(CUDA_BUILD) LD_PRELOAD=$$lib $$t || exit 1; done
+	for t in $(filter-out $(EMULATOR)/test_emulator%,$(CUDA_TESTS)); do \
+	  FATHOM_CUDA_MODULES=$(CUDA_BUILD) LD_PRELOAD=$$lib $$t || exit 1; done
 
 -include $(wildcard $(CUDA_BUILD)/*.d $(EMULATOR)/*.d $(EMULATOR)/*/*.d)

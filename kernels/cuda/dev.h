@@ -1,6 +1,7 @@
 /*
- * The device layer: what kernels are written with, the same for a GPU (nvcc, sm_80 and newer) and for the
- * emulator (a C++ compiler, ../emulator). Inline PTX lives here, in dev_fragment.h and dev90.h only.
+ * The device layer: what kernels are written with, the same for a GPU (nvcc, sm_80 and newer) and
+ * for the emulator (a C++ compiler, ../emulator). Inline PTX lives here, in dev_fragment.h and
+ * dev90.h only.
  *
  *   bf16, elem                 numbers; elem is what activations and packed weights are made of
  *   to_float, from_float<T>    conversions, round to nearest even
@@ -25,7 +26,10 @@
 #define GRID_CONSTANT __grid_constant__
 /* After a kernel's definition: lets the emulator find it. */
 #define REGISTER_KERNEL(name)
-/* The emulator's reports name the line of the kernel that called a function with a CALLER parameter. */
+/*
+ * The emulator's reports name the line of the kernel that called a function with a CALLER
+ * parameter.
+ */
 #define CALLER
 #define AT_CALLER
 #define SYNC_THREADS_AT_CALLER() __syncthreads()
@@ -169,13 +173,14 @@ DEV uint32_t shared_address(const void* p) { return (uint32_t)__cvta_generic_to_
 #endif
 
 /*
- * Starts a copy of 16 bytes; both addresses multiples of 16. Not valid: 16 zero bytes are written and
- * `global` is not read. The destination may be read after copy_async_commit, copy_async_wait and a barrier.
+ * Starts a copy of 16 bytes; both addresses multiples of 16. Not valid: 16 zero bytes are written
+ * and `global` is not read. The destination may be read after copy_async_commit, copy_async_wait
+ * and a barrier.
  */
 DEV void copy_async_16(void* shared, const void* global, bool valid) {
 #ifdef __CUDACC__
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
-               "r"(valid ? 16 : 0)
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
+               "l"(global), "r"(valid ? 16 : 0)
                : "memory");
 #else
   emulator::copy_async(shared, global, 16, valid);
@@ -184,8 +189,8 @@ DEV void copy_async_16(void* shared, const void* global, bool valid) {
 /* The same with 4 bytes, for rows that are not aligned to 16. */
 DEV void copy_async_4(void* shared, const void* global, bool valid) {
 #ifdef __CUDACC__
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(shared)), "l"(global),
-               "r"(valid ? 4 : 0)
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(shared)),
+               "l"(global), "r"(valid ? 4 : 0)
                : "memory");
 #else
   emulator::copy_async(shared, global, 4, valid);
@@ -240,8 +245,9 @@ DEV int lane_id() { return (int)(threadIdx.x % 32); }
 DEV int warp_id() { return (int)(threadIdx.x / 32); }
 
 /* ---- reductions ----
- * Called by all threads of the warp or block. The order of additions is fixed, every thread gets the same
- * bits. T is float, double, int, unsigned or a 64-bit integer. Blocks have one dimension, a multiple of 32.
+ * Called by all threads of the warp or block. The order of additions is fixed, every thread gets
+ * the same bits. T is float, double, int, unsigned or a 64-bit integer. Blocks have one dimension,
+ * a multiple of 32.
  */
 
 struct Add {
@@ -268,7 +274,8 @@ template <class Operation, int WIDTH = 32, class T>
 DEV T warp_reduce(T v CALLER) {
 #ifdef __CUDACC__
 #pragma unroll
-  for (int step = WIDTH / 2; step > 0; step /= 2) v = Operation::apply(v, __shfl_xor_sync(0xffffffffu, v, step));
+  for (int step = WIDTH / 2; step > 0; step /= 2)
+    v = Operation::apply(v, __shfl_xor_sync(0xffffffffu, v, step));
   return v;
 #else
   return emulator::warp_butterfly(v, WIDTH, [](T a, T b) { return Operation::apply(a, b); }, place);
@@ -295,15 +302,20 @@ DEV T block_reduce(T v, T identity CALLER) {
   SYNC_THREADS_AT_CALLER(); /* the previous call's readers are through */
   if (lane_id() == 0) partial[warp_id()] = v;
   SYNC_THREADS_AT_CALLER();
-  return warp_reduce<Operation>(lane_id() < (int)(blockDim.x / 32) ? partial[lane_id()] : identity AT_CALLER);
+  return warp_reduce<Operation>(lane_id() < (int)(blockDim.x / 32) ? partial[lane_id()] : identity
+                                    AT_CALLER);
 }
 template <class T>
 DEV T block_sum(T v CALLER) {
   return block_reduce<Add>(v, (T)0 AT_CALLER);
 }
 /* For float: of values that are not NaN. */
-DEV float block_max(float v CALLER) { return block_reduce<Max>(v, -__int_as_float(0x7f800000) AT_CALLER); }
-DEV float block_min(float v CALLER) { return block_reduce<Min>(v, __int_as_float(0x7f800000) AT_CALLER); }
+DEV float block_max(float v CALLER) {
+  return block_reduce<Max>(v, -__int_as_float(0x7f800000) AT_CALLER);
+}
+DEV float block_min(float v CALLER) {
+  return block_reduce<Min>(v, __int_as_float(0x7f800000) AT_CALLER);
+}
 
 #include "dev_fragment.h"
 

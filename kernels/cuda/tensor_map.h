@@ -1,4 +1,6 @@
-/* A TMA descriptor as part of an argument struct: what cuTensorMapEncodeTiled fills (CUtensorMap). */
+/*
+ * A TMA descriptor as part of an argument struct: what cuTensorMapEncodeTiled fills (CUtensorMap).
+ */
 #ifndef FATHOM_CUDA_TENSOR_MAP_H
 #define FATHOM_CUDA_TENSOR_MAP_H
 

@@ -1,6 +1,7 @@
 /*
- * Whole arrays as vectors: fill, axpby, sum of squares, conversion between float and elem. All are bound by
- * memory: a thread handles 8 neighbours with 16-byte accesses, the array's last ones one at a time.
+ * Whole arrays as vectors: fill, axpby, sum of squares, conversion between float and elem. All are
+ * bound by memory: a thread handles 8 neighbours with 16-byte accesses, the array's last ones one
+ * at a time.
  */
 #include "args_vector.h"
 #include "dev.h"
@@ -25,10 +26,12 @@ template <class T>
 DEV void fill(T* x, int64_t n, float value) {
   const float eight[8] = {value, value, value, value, value, value, value, value};
   for_eight(
-      n, [&](int64_t i) { store_8(x + i, eight); }, [&](int64_t i) { x[i] = from_float<T>(value); });
+      n, [&](int64_t i) { store_8(x + i, eight); },
+      [&](int64_t i) { x[i] = from_float<T>(value); });
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) fathom_fill(const GRID_CONSTANT fathom_cuda_fill_args args) {
+extern "C" __global__ void __launch_bounds__(THREADS)
+    fathom_fill(const GRID_CONSTANT fathom_cuda_fill_args args) {
   fill((float*)args.x, args.n, args.value);
 }
 REGISTER_KERNEL(fathom_fill)
@@ -57,7 +60,8 @@ DEV void axpby(int64_t n, float a, const T* x, float b, T* y) {
       });
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) fathom_axpby(const GRID_CONSTANT fathom_cuda_axpby_args args) {
+extern "C" __global__ void __launch_bounds__(THREADS)
+    fathom_axpby(const GRID_CONSTANT fathom_cuda_axpby_args args) {
   if (args.b == 0) {
     axpby<false>(args.n, args.a, args.x, args.b, args.y);
   } else {
@@ -76,7 +80,10 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 }
 REGISTER_KERNEL(fathom_axpby_elem)
 
-/* Each thread sums in float64: a sum over 10^9 gradients loses nothing, and memory remains the limit. */
+/*
+ * Each thread sums in float64: a sum over 10^9 gradients loses nothing, and memory remains the
+ * limit.
+ */
 extern "C" __global__ void __launch_bounds__(THREADS)
     fathom_partial_squares(const GRID_CONSTANT fathom_cuda_partial_squares_args args) {
   double sum = 0;
@@ -85,7 +92,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     if (i + 4 <= args.n) {
       float v[4];
       load_4(args.x + i, v);
-      sum += ((double)v[0] * v[0] + (double)v[1] * v[1]) + ((double)v[2] * v[2] + (double)v[3] * v[3]);
+      sum +=
+          ((double)v[0] * v[0] + (double)v[1] * v[1]) + ((double)v[2] * v[2] + (double)v[3] * v[3]);
     } else {
       for (int64_t j = i; j < args.n; j++) sum += (double)args.x[j] * args.x[j];
     }

@@ -51,12 +51,13 @@ void named_barrier(int id, int threads, bool wait, Place place) {
   Execution& e = *execution();
   if (id < 1 || id > 15) fault(Fault::LAUNCH_FAILED, "barrier %d: 1 to 15 are there", id);
   if (threads <= 0 || threads % 32 != 0 || static_cast<size_t>(threads) > e.threads.size()) {
-    fault(Fault::LAUNCH_FAILED, "barrier %d for %d threads in a block of %zu", id, threads, e.threads.size());
+    fault(Fault::LAUNCH_FAILED, "barrier %d for %d threads in a block of %zu", id, threads,
+          e.threads.size());
   }
   Barrier& b = e.barriers[id];
   if (b.arrived > 0 && b.expected != static_cast<unsigned>(threads)) {
-    fault(Fault::LAUNCH_FAILED, "barrier %d for %d threads at line %u, for %u at line %u", id, threads,
-          place.line(), b.expected, b.place.line());
+    fault(Fault::LAUNCH_FAILED, "barrier %d for %d threads at line %u, for %u at line %u", id,
+          threads, place.line(), b.expected, b.place.line());
   }
   b.place = place;
   b.expected = static_cast<unsigned>(threads);
@@ -95,7 +96,8 @@ void** gather_warp(unsigned mask, const char* operation, void* argument, Place p
   Thread& t = *e.current;
   const unsigned lane = t.linear % 32, warp = t.linear / 32;
   Group& group = e.warps[warp];
-  if (!(mask >> lane & 1)) fault(Fault::LAUNCH_FAILED, "%s: lane %u is not in its own mask %08x", operation, lane, mask);
+  if (!(mask >> lane & 1))
+    fault(Fault::LAUNCH_FAILED, "%s: lane %u is not in its own mask %08x", operation, lane, mask);
   Gathering* g = nullptr;
   for (Gathering& candidate : group.gatherings) {
     if (candidate.mask == mask) g = &candidate;
@@ -104,10 +106,11 @@ void** gather_warp(unsigned mask, const char* operation, void* argument, Place p
     for (unsigned l = 0; l < 32; l++) {
       if (!(mask >> l & 1)) continue;
       const unsigned other = warp * 32 + l;
-      if (other >= e.threads.size()) fault(Fault::LAUNCH_FAILED, "%s: lane %u of the mask is not in the block", operation, l);
+      if (other >= e.threads.size())
+        fault(Fault::LAUNCH_FAILED, "%s: lane %u of the mask is not in the block", operation, l);
       if (e.threads[other].exited) {
-        fault(Fault::LAUNCH_FAILED, "divergent %s at %s:%u: lane %u of the mask has ended", operation,
-              place.file_name(), place.line(), l);
+        fault(Fault::LAUNCH_FAILED, "divergent %s at %s:%u: lane %u of the mask has ended",
+              operation, place.file_name(), place.line(), l);
       }
     }
     for (Gathering& candidate : group.gatherings) {
@@ -116,11 +119,12 @@ void** gather_warp(unsigned mask, const char* operation, void* argument, Place p
     if (!g) fault(Fault::LAUNCH_FAILED, "%s: too many different masks in a warp", operation);
     *g = {mask, 0, 0, operation, place, {}};
   } else if (g->operation != operation && strcmp(g->operation, operation) != 0) {
-    fault(Fault::LAUNCH_FAILED, "divergent warp: %s at %s:%u while others are at %s, %s:%u", operation,
-          place.file_name(), place.line(), g->operation, g->place.file_name(), g->place.line());
+    fault(Fault::LAUNCH_FAILED, "divergent warp: %s at %s:%u while others are at %s, %s:%u",
+          operation, place.file_name(), place.line(), g->operation, g->place.file_name(),
+          g->place.line());
   } else if (g->place.line() != place.line()) {
-    fault(Fault::LAUNCH_FAILED, "divergent %s: at %s:%u while others are at %s:%u", operation, place.file_name(),
-          place.line(), g->place.file_name(), g->place.line());
+    fault(Fault::LAUNCH_FAILED, "divergent %s: at %s:%u while others are at %s:%u", operation,
+          place.file_name(), place.line(), g->place.file_name(), g->place.line());
   }
   g->arrived |= 1u << lane;
   g->arguments[lane] = argument;
@@ -150,7 +154,8 @@ void** gather_warpgroup(const char* operation, void* argument, Place place) {
   }
   Gathering& g = e.warpgroups[group];
   if (g.count > 0 && (strcmp(g.operation, operation) != 0 || g.place.line() != place.line())) {
-    fault(Fault::LAUNCH_FAILED, "divergent warpgroup: %s at line %u while others are at %s, line %u", operation,
+    fault(Fault::LAUNCH_FAILED,
+          "divergent warpgroup: %s at line %u while others are at %s, line %u", operation,
           place.line(), g.operation, g.place.line());
   }
   g.operation = operation;

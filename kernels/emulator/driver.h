@@ -1,6 +1,6 @@
 /*
- * The stand-in driver's objects and how its functions begin. One mutex guards everything: a call of the
- * driver, and every operation that it runs, is alone.
+ * The stand-in driver's objects and how its functions begin. One mutex guards everything: a call of
+ * the driver, and every operation that it runs, is alone.
  */
 #ifndef FATHOM_EMULATOR_DRIVER_H
 #define FATHOM_EMULATOR_DRIVER_H
@@ -79,13 +79,17 @@ struct Driver {
   std::set<CUmod_st*> modules;
   uint64_t next_number = 1;
 
-  bool valid(CUstream stream) const { return stream == &legacy || stream == &per_thread || streams.count(stream); }
+  bool valid(CUstream stream) const {
+    return stream == &legacy || stream == &per_thread || streams.count(stream);
+  }
 };
 Driver& driver();
 
 enum class Needs { NOTHING, INITIALISATION, CONTEXT };
 
-/* The beginning of every driver function: takes the mutex and finds out whether the call may go on. */
+/*
+ * The beginning of every driver function: takes the mutex and finds out whether the call may go on.
+ */
 class Call {
  public:
   explicit Call(Needs needs);
@@ -94,7 +98,7 @@ class Call {
  private:
   std::lock_guard<std::recursive_mutex> lock_;
 };
-#define DRIVER_CALL(needs)                          \
+#define DRIVER_CALL(needs)                           \
   const emulator::Call call(emulator::Needs::needs); \
   if (call.error) return call.error
 
@@ -106,8 +110,8 @@ CUresult refuse(CUresult error, const char* text, ...) __attribute__((format(pri
 /* Null and CU_STREAM_LEGACY mean the legacy stream. */
 CUstream resolve(CUstream stream);
 /*
- * Adds an operation to a stream, or to the graph that the stream is captured into. In delayed mode it runs
- * when somebody waits for it, else now; what it returns then is the context's error.
+ * Adds an operation to a stream, or to the graph that the stream is captured into. In delayed mode
+ * it runs when somebody waits for it, else now; what it returns then is the context's error.
  */
 CUresult enqueue(CUstream stream, std::function<CUresult()> run);
 void run_through(CUstream stream, uint64_t number);

@@ -1,7 +1,7 @@
 /*
- * The part of the CUDA driver API that Fathom uses, declared so that no toolkit is needed to build the
- * emulator and its tests. Names, values and layouts are those of CUDA 12 and 13 (NVIDIA's cuda.h); a
- * program built with it runs on NVIDIA's libcuda.so.1 as well.
+ * The part of the CUDA driver API that Fathom uses, declared so that no toolkit is needed to build
+ * the emulator and its tests. Names, values and layouts are those of CUDA 12 and 13 (NVIDIA's
+ * cuda.h); a program built with it runs on NVIDIA's libcuda.so.1 as well.
  */
 #ifndef FATHOM_EMULATOR_DRIVER_API_H
 #define FATHOM_EMULATOR_DRIVER_API_H
@@ -252,7 +252,8 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end);
 
 CUresult cuModuleLoad(CUmodule* module, const char* path);
 CUresult cuModuleLoadData(CUmodule* module, const void* image);
-CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned options, int* names, void** values);
+CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned options, int* names,
+                            void** values);
 CUresult cuModuleUnload(CUmodule module);
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name);
 CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction function);
@@ -260,24 +261,28 @@ CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute,
 CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t* offset, size_t* size);
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction function, int threads,
                                                      size_t shared_bytes);
-CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                        unsigned block_y, unsigned block_z, unsigned shared_bytes, CUstream stream,
-                        void** parameters, void** extra);
-CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** parameters, void** extra);
-CUresult cuTensorMapEncodeTiled(CUtensorMap* map, int type, uint32_t rank, void* address, const uint64_t* sizes,
-                                const uint64_t* strides, const uint32_t* box, const uint32_t* element_strides,
-                                int interleave, int swizzle, int promotion, int fill);
+CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                        unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                        CUstream stream, void** parameters, void** extra);
+CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** parameters,
+                          void** extra);
+CUresult cuTensorMapEncodeTiled(CUtensorMap* map, int type, uint32_t rank, void* address,
+                                const uint64_t* sizes, const uint64_t* strides, const uint32_t* box,
+                                const uint32_t* element_strides, int interleave, int swizzle,
+                                int promotion, int fill);
 
 CUresult cuStreamBeginCapture(CUstream stream, int mode);
 CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph);
 CUresult cuStreamIsCapturing(CUstream stream, int* status);
-CUresult cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph, unsigned long long flags);
+CUresult cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph,
+                                     unsigned long long flags);
 CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream);
 CUresult cuGraphUpload(CUgraphExec executable, CUstream stream);
 CUresult cuGraphExecDestroy(CUgraphExec executable);
 CUresult cuGraphDestroy(CUgraph graph);
 
-CUresult cuGetProcAddress_v2(const char* name, void** function, int version, uint64_t flags, int* status);
+CUresult cuGetProcAddress_v2(const char* name, void** function, int version, uint64_t flags,
+                             int* status);
 
 #ifdef __cplusplus
 }

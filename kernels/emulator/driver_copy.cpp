@@ -1,4 +1,7 @@
-/* Copies and fills. Asynchronous ones behave as NVIDIA's driver documents it for pinned and pageable memory. */
+/*
+ * Copies and fills. Asynchronous ones behave as NVIDIA's driver documents it for pinned and
+ * pageable memory.
+ */
 #include <cstring>
 
 #include "driver.h"
@@ -15,7 +18,8 @@ void* pointer(CUdeviceptr p) { return reinterpret_cast<void*>(p); }
 CUresult copy_now(void* to, const void* from, size_t bytes) {
   for (const void* p : {static_cast<const void*>(to), from}) {
     if (!is_device_address(p)) continue;
-    if (check_range(reinterpret_cast<CUdeviceptr>(p), bytes, "a queued copy")) return CUDA_ERROR_ILLEGAL_ADDRESS;
+    if (check_range(reinterpret_cast<CUdeviceptr>(p), bytes, "a queued copy"))
+      return CUDA_ERROR_ILLEGAL_ADDRESS;
   }
   memmove(to, from, bytes);
   return CUDA_SUCCESS;
@@ -67,7 +71,8 @@ DRIVER_API cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
   if (bytes == 0) return CUDA_SUCCESS;
   if (const CUresult error = check_range(from, bytes, "cuMemcpyDtoD, source")) return error;
   if (const CUresult error = check_range(to, bytes, "cuMemcpyDtoD, destination")) return error;
-  return in_legacy_stream("cuMemcpyDtoD", [=] { return copy_now(pointer(to), pointer(from), bytes); });
+  return in_legacy_stream("cuMemcpyDtoD",
+                          [=] { return copy_now(pointer(to), pointer(from), bytes); });
 }
 
 /* Pinned memory is read when the copy runs; pageable memory is staged before the call returns. */
@@ -82,7 +87,10 @@ DRIVER_API cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, size_t bytes, 
   auto staged = std::make_shared<std::vector<char>>(start, start + bytes);
   return enqueue(stream, [=] { return copy_now(pointer(to), staged->data(), bytes); });
 }
-/* Into pinned memory it returns at once, whose contents are unknown until a wait; else it waits itself. */
+/*
+ * Into pinned memory it returns at once, whose contents are unknown until a wait; else it waits
+ * itself.
+ */
 DRIVER_API cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t bytes, CUstream stream) {
   DRIVER_CALL(CONTEXT);
   if (const CUresult error = begin(stream, from, bytes, "cuMemcpyDtoHAsync")) return error;
@@ -94,7 +102,8 @@ DRIVER_API cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t bytes, CUstre
 }
 DRIVER_API cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
   DRIVER_CALL(CONTEXT);
-  if (const CUresult error = begin(stream, to, bytes, "cuMemcpyDtoDAsync, destination")) return error;
+  if (const CUresult error = begin(stream, to, bytes, "cuMemcpyDtoDAsync, destination"))
+    return error;
   if (bytes == 0) return CUDA_SUCCESS;
   if (const CUresult error = check_range(from, bytes, "cuMemcpyDtoDAsync, source")) return error;
   return enqueue(stream, [=] { return copy_now(pointer(to), pointer(from), bytes); });

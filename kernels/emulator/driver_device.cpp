@@ -93,7 +93,9 @@ DRIVER_API cuDeviceGetUuid(CUuuid* uuid, CUdevice device) {
   memcpy(uuid->bytes, "fathom-emulator", 16);
   return CUDA_SUCCESS;
 }
-DRIVER_API cuDeviceGetUuid_v2(CUuuid* uuid, CUdevice device) { return cuDeviceGetUuid(uuid, device); }
+DRIVER_API cuDeviceGetUuid_v2(CUuuid* uuid, CUdevice device) {
+  return cuDeviceGetUuid(uuid, device);
+}
 DRIVER_API cuDeviceGetPCIBusId(char* text, int size, CUdevice device) {
   DRIVER_CALL(INITIALISATION);
   if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
@@ -119,7 +121,9 @@ DRIVER_API cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevi
     case CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y:
     case CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z: *value = 65535; break;
     case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK: *value = 48 * 1024; break;
-    case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: *value = static_cast<int>(MAX_SHARED); break;
+    case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
+      *value = static_cast<int>(MAX_SHARED);
+      break;
     case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR: *value = 228 * 1024; break;
     case CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK: *value = 1024; break;
     case CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY: *value = 64 * 1024; break;
@@ -213,7 +217,8 @@ DRIVER_API cuCtxDestroy_v2(CUcontext context) {
 }
 DRIVER_API cuCtxSetCurrent(CUcontext context) {
   DRIVER_CALL(INITIALISATION);
-  if (context && context != &driver().primary && !driver().contexts.count(context)) return CUDA_ERROR_INVALID_CONTEXT;
+  if (context && context != &driver().primary && !driver().contexts.count(context))
+    return CUDA_ERROR_INVALID_CONTEXT;
   current_context = context;
   return CUDA_SUCCESS;
 }
@@ -262,17 +267,22 @@ constexpr ErrorText ERRORS[] = {
     ERROR(ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered"),
     ERROR(ERROR_LAUNCH_OUT_OF_RESOURCES, "too many resources requested for launch"),
     ERROR(ERROR_LAUNCH_TIMEOUT, "the launch timed out and was terminated"),
-    ERROR(ERROR_HOST_MEMORY_ALREADY_REGISTERED, "part or all of the requested memory range is already mapped"),
-    ERROR(ERROR_HOST_MEMORY_NOT_REGISTERED, "pointer does not correspond to a registered memory region"),
+    ERROR(ERROR_HOST_MEMORY_ALREADY_REGISTERED,
+          "part or all of the requested memory range is already mapped"),
+    ERROR(ERROR_HOST_MEMORY_NOT_REGISTERED,
+          "pointer does not correspond to a registered memory region"),
     ERROR(ERROR_MISALIGNED_ADDRESS, "misaligned address"),
     ERROR(ERROR_LAUNCH_FAILED, "unspecified launch failure"),
     ERROR(ERROR_NOT_SUPPORTED, "operation not supported"),
     ERROR(ERROR_STREAM_CAPTURE_UNSUPPORTED, "operation not permitted when stream is capturing"),
-    ERROR(ERROR_STREAM_CAPTURE_INVALIDATED, "operation failed due to a previous error during capture"),
+    ERROR(ERROR_STREAM_CAPTURE_INVALIDATED,
+          "operation failed due to a previous error during capture"),
     ERROR(ERROR_STREAM_CAPTURE_UNMATCHED, "capture was not ended in the same stream as it began"),
     ERROR(ERROR_STREAM_CAPTURE_UNJOINED, "capturing stream has unjoined work"),
-    ERROR(ERROR_STREAM_CAPTURE_IMPLICIT, "operation would make the legacy stream depend on a capturing blocking stream"),
-    ERROR(ERROR_CAPTURED_EVENT, "operation not permitted on an event last recorded in a capturing stream"),
+    ERROR(ERROR_STREAM_CAPTURE_IMPLICIT,
+          "operation would make the legacy stream depend on a capturing blocking stream"),
+    ERROR(ERROR_CAPTURED_EVENT,
+          "operation not permitted on an event last recorded in a capturing stream"),
     ERROR(ERROR_UNKNOWN, "unknown error"),
 };
 
@@ -321,7 +331,8 @@ DRIVER_API cuGetProcAddress(const char* name, void** function, int version, uint
 
 /* ---- the emulator's own: see emulator_api.h ---- */
 
-extern "C" __attribute__((visibility("default"))) void fathom_emulator_configure(int schedule, int delayed) {
+extern "C" __attribute__((visibility("default"))) void fathom_emulator_configure(int schedule,
+                                                                                 int delayed) {
   std::lock_guard lock(driver().mutex);
   finish_all();
   driver().schedule = static_cast<unsigned>(schedule);
@@ -332,4 +343,6 @@ extern "C" __attribute__((visibility("default"))) const char* fathom_emulator_la
   text = last_report();
   return text.c_str();
 }
-extern "C" __attribute__((visibility("default"))) void fathom_emulator_clear_report() { clear_report(); }
+extern "C" __attribute__((visibility("default"))) void fathom_emulator_clear_report() {
+  clear_report();
+}

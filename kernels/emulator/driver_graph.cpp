@@ -1,4 +1,7 @@
-/* Stream capture and graphs. A graph is the list of captured operations in the order of their calls. */
+/*
+ * Stream capture and graphs. A graph is the list of captured operations in the order of their
+ * calls.
+ */
 #include "driver.h"
 #include "report.h"
 
@@ -6,7 +9,8 @@ namespace emulator {
 
 struct Capture {
   CUstream origin;
-  std::set<CUstream> joined; /* streams that wait for an event of this capture and have not been waited for */
+  std::set<CUstream>
+      joined; /* streams that wait for an event of this capture and have not been waited for */
   std::vector<std::function<CUresult()>> operations;
   bool invalid = false;
 };
@@ -75,7 +79,8 @@ CUresult capture_event(CUevent event, CUstream stream) {
 CUresult capture_wait(CUstream stream, CUevent event) {
   if (!event->capture || (stream->capture && stream->capture != event->capture)) {
     stream->capture->invalid = true;
-    return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "a captured stream waits for an event from outside");
+    return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+                  "a captured stream waits for an event from outside");
   }
   Capture* capture = event->capture;
   if (!stream->capture) {
@@ -94,7 +99,8 @@ DRIVER_API cuStreamBeginCapture_v2(CUstream stream, int) {
   DRIVER_CALL(CONTEXT);
   stream = resolve(stream);
   if (!driver().valid(stream)) return CUDA_ERROR_INVALID_HANDLE;
-  if (stream == &driver().legacy) return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "the legacy stream cannot be captured");
+  if (stream == &driver().legacy)
+    return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "the legacy stream cannot be captured");
   if (stream->capture) return CUDA_ERROR_ILLEGAL_STATE;
   stream->capture = new Capture{stream, {}, {}};
   captures().insert(stream->capture);
@@ -112,7 +118,8 @@ DRIVER_API cuStreamEndCapture(CUstream stream, CUgraph* graph) {
   if (capture->invalid) {
     error = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
   } else if (!capture->joined.empty()) {
-    error = refuse(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "a capture ends without waiting for a stream that it includes");
+    error = refuse(CUDA_ERROR_STREAM_CAPTURE_UNJOINED,
+                   "a capture ends without waiting for a stream that it includes");
   } else {
     *graph = new CUgraph_st{std::move(capture->operations)};
     graphs().insert(*graph);
@@ -124,7 +131,7 @@ DRIVER_API cuStreamIsCapturing(CUstream stream, int* status) {
   DRIVER_CALL(CONTEXT);
   stream = resolve(stream);
   if (!driver().valid(stream)) return CUDA_ERROR_INVALID_HANDLE;
-  *status = !stream->capture          ? CU_STREAM_CAPTURE_STATUS_NONE
+  *status = !stream->capture           ? CU_STREAM_CAPTURE_STATUS_NONE
             : stream->capture->invalid ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
                                        : CU_STREAM_CAPTURE_STATUS_ACTIVE;
   return CUDA_SUCCESS;
@@ -144,7 +151,9 @@ DRIVER_API cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph, u
 }
 DRIVER_API cuGraphUpload(CUgraphExec executable, CUstream stream) {
   DRIVER_CALL(CONTEXT);
-  return executables().count(executable) && driver().valid(resolve(stream)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+  return executables().count(executable) && driver().valid(resolve(stream))
+             ? CUDA_SUCCESS
+             : CUDA_ERROR_INVALID_HANDLE;
 }
 DRIVER_API cuGraphLaunch(CUgraphExec executable, CUstream stream) {
   DRIVER_CALL(CONTEXT);

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -19,7 +20,7 @@ constexpr size_t PAGE = 4096;
 constexpr size_t ALIGNMENT = 256;
 /* Fresh memory holds NaN, as float and as bf16. So does the slack around it, with other bits. */
 constexpr int POISON = 0xff;
-constexpr unsigned char SLACK[2] = {0xc1, 0xff};
+constexpr uint16_t SLACK = 0xffc1;
 
 struct Allocation {
   unsigned char* data;
@@ -41,7 +42,8 @@ struct Memory {
 Memory& memory() {
   static Memory* m = [] {
     auto* made = new Memory;
-    if (const char* text = getenv("FATHOM_EMULATOR_MEMORY")) made->total = strtoull(text, nullptr, 0);
+    if (const char* text = getenv("FATHOM_EMULATOR_MEMORY"))
+      made->total = strtoull(text, nullptr, 0);
     for (size_t bytes = size_t{1} << 42; bytes >= size_t{1} << 33; bytes /= 2) {
       void* p = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (p == MAP_FAILED) continue;
@@ -64,9 +66,29 @@ const Allocation* find(const std::map<uintptr_t, Allocation>& in, const void* ad
   return key < reinterpret_cast<uintptr_t>(a.pages) + a.page_bytes ? &a : nullptr;
 }
 
+/* The bytes before or behind an allocation's data on its pages; less than a page. */
+struct Slack {
+  unsigned char* start;
+  size_t bytes;
+  bool odd; /* begins with the pattern's second byte */
+};
+std::array<Slack, 2> slack_of(const Allocation& a) {
+  const size_t before = static_cast<size_t>(a.data - a.pages);
+  return {Slack{a.pages, before, false},
+          Slack{a.data + a.bytes, a.page_bytes - before - a.bytes, (before + a.bytes) % 2 == 1}};
+}
+const unsigned char* slack_pattern() {
+  static const auto* pattern = new std::vector<uint16_t>(PAGE / 2 + 1, SLACK);
+  return reinterpret_cast<const unsigned char*>(pattern->data());
+}
+void fill_slack(const Allocation& a) {
+  for (const Slack& part : slack_of(a)) memcpy(part.start, slack_pattern() + part.odd, part.bytes);
+}
+
 CUresult allocate(CUdeviceptr* p, size_t bytes, bool pooled) {
   Memory& m = memory();
-  if (!p || bytes == 0) return refuse(CUDA_ERROR_INVALID_VALUE, "an allocation of %zu bytes", bytes);
+  if (!p || bytes == 0)
+    return refuse(CUDA_ERROR_INVALID_VALUE, "an allocation of %zu bytes", bytes);
   const size_t page_bytes = round_up(bytes, PAGE);
   if (bytes > m.total - m.used || page_bytes + PAGE > static_cast<size_t>(m.arena_end - m.next)) {
     return CUDA_ERROR_OUT_OF_MEMORY;
@@ -77,7 +99,7 @@ CUresult allocate(CUdeviceptr* p, size_t bytes, bool pooled) {
   /* Its end, or its start, touches an inaccessible page. */
   const bool at_end = driver().schedule % 2 == 0;
   a.data = at_end ? a.pages + page_bytes - round_up(bytes, ALIGNMENT) : a.pages;
-  for (size_t i = 0; i < page_bytes; i++) a.pages[i] = SLACK[i % 2];
+  fill_slack(a);
   memset(a.data, POISON, bytes);
   m.live[reinterpret_cast<uintptr_t>(a.pages)] = a;
   m.used += bytes;
@@ -91,11 +113,11 @@ CUresult allocate(CUdeviceptr* p, size_t bytes, bool pooled) {
 
 /* The first damaged byte of the slack, else null. */
 const unsigned char* damage(const Allocation& a) {
-  for (const unsigned char* p = a.pages; p < a.data; p++) {
-    if (*p != SLACK[(p - a.pages) % 2]) return p;
-  }
-  for (const unsigned char* p = a.data + a.bytes; p < a.pages + a.page_bytes; p++) {
-    if (*p != SLACK[(p - a.pages) % 2]) return p;
+  for (const Slack& part : slack_of(a)) {
+    if (memcmp(part.start, slack_pattern() + part.odd, part.bytes) == 0) continue;
+    for (size_t i = 0;; i++) {
+      if (part.start[i] != slack_pattern()[part.odd + i]) return part.start + i;
+    }
   }
   return nullptr;
 }
@@ -103,12 +125,10 @@ const unsigned char* damage(const Allocation& a) {
 CUresult check(const Allocation& a) {
   const unsigned char* p = damage(a);
   if (!p) return CUDA_SUCCESS;
-  for (unsigned char* q = a.pages; q < a.pages + a.page_bytes; q++) {
-    if (q < a.data || q >= a.data + a.bytes) *q = SLACK[(q - a.pages) % 2];
-  }
+  fill_slack(a);
   driver().sticky = CUDA_ERROR_ILLEGAL_ADDRESS;
-  return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "out-of-bounds write to %p, %s", static_cast<const void*>(p),
-                describe_address(p).c_str());
+  return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "out-of-bounds write to %p, %s",
+                static_cast<const void*>(p), describe_address(p).c_str());
 }
 
 CUresult release(CUdeviceptr p) {
@@ -144,19 +164,21 @@ std::string describe_address(const void* address) {
   const auto* p = static_cast<const unsigned char*>(address);
   const auto tell = [p](const Allocation& a, const char* state) {
     const void* data = a.data;
-    if (p < a.data) return format("%td bytes before the %zu bytes at %p%s", a.data - p, a.bytes, data, state);
+    if (p < a.data)
+      return format("%td bytes before the %zu bytes at %p%s", a.data - p, a.bytes, data, state);
     const ptrdiff_t offset = p - a.data;
     if (offset < static_cast<ptrdiff_t>(a.bytes)) {
       return format("%td bytes into the %zu bytes at %p%s", offset, a.bytes, data, state);
     }
-    return format("%td bytes past the end of the %zu bytes at %p%s", offset - static_cast<ptrdiff_t>(a.bytes),
-                  a.bytes, data, state);
+    return format("%td bytes past the end of the %zu bytes at %p%s",
+                  offset - static_cast<ptrdiff_t>(a.bytes), a.bytes, data, state);
   };
   if (const Allocation* a = find(m.live, address)) return tell(*a, "");
   if (const Allocation* a = find(m.freed, address)) return tell(*a, ", freed");
   /* A page between two allocations: the nearer one. */
   const Allocation *below = find(m.live, p - PAGE), *above = find(m.live, p + PAGE);
-  if (below && above) (p - (below->data + below->bytes) <= above->data - p ? above : below) = nullptr;
+  if (below && above)
+    (p - (below->data + below->bytes) <= above->data - p ? above : below) = nullptr;
   if (below) return tell(*below, "");
   if (above) return tell(*above, "");
   return "in no allocation";
@@ -253,7 +275,8 @@ DRIVER_API cuMemAllocAsync(CUdeviceptr* p, size_t bytes, CUstream stream) {
   DRIVER_CALL(CONTEXT);
   stream = resolve(stream);
   if (!driver().valid(stream)) return CUDA_ERROR_INVALID_HANDLE;
-  if (stream->capture) return refuse(CUDA_ERROR_NOT_SUPPORTED, "cuMemAllocAsync in a stream that is captured");
+  if (stream->capture)
+    return refuse(CUDA_ERROR_NOT_SUPPORTED, "cuMemAllocAsync in a stream that is captured");
   return allocate(p, bytes, true);
 }
 DRIVER_API cuMemFreeAsync(CUdeviceptr p, CUstream stream) {
@@ -261,7 +284,8 @@ DRIVER_API cuMemFreeAsync(CUdeviceptr p, CUstream stream) {
   if (p == 0) return CUDA_SUCCESS;
   stream = resolve(stream);
   if (!driver().valid(stream)) return CUDA_ERROR_INVALID_HANDLE;
-  if (stream->capture) return refuse(CUDA_ERROR_NOT_SUPPORTED, "cuMemFreeAsync in a stream that is captured");
+  if (stream->capture)
+    return refuse(CUDA_ERROR_NOT_SUPPORTED, "cuMemFreeAsync in a stream that is captured");
   if (const CUresult error = check_range(p, 1, "cuMemFreeAsync")) return error;
   return enqueue(stream, [p] { return release(p); });
 }
@@ -282,7 +306,9 @@ DRIVER_API cuDeviceGetDefaultMemPool(CUmemoryPool* pool, CUdevice device) {
   *pool = reinterpret_cast<CUmemoryPool>(&memory());
   return CUDA_SUCCESS;
 }
-DRIVER_API cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice device) { return cuDeviceGetDefaultMemPool(pool, device); }
+DRIVER_API cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice device) {
+  return cuDeviceGetDefaultMemPool(pool, device);
+}
 DRIVER_API cuMemPoolSetAttribute(CUmemoryPool pool, int attribute, void* value) {
   DRIVER_CALL(INITIALISATION);
   if (reinterpret_cast<Memory*>(pool) != &memory()) return CUDA_ERROR_INVALID_VALUE;
@@ -290,7 +316,8 @@ DRIVER_API cuMemPoolSetAttribute(CUmemoryPool pool, int attribute, void* value) 
   memcpy(&number, value, attribute >= CU_MEMPOOL_ATTR_RELEASE_THRESHOLD ? 8 : 4);
   if (attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) {
     memory().release_threshold = number;
-  } else if (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH || attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH) {
+  } else if (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH ||
+             attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH) {
     if (number != 0) return CUDA_ERROR_INVALID_VALUE;
     memory().pooled_high = memory().pooled;
   } else if (attribute < 1 || attribute > 3) {
@@ -334,7 +361,8 @@ DRIVER_API cuMemAllocHost_v2(void** p, size_t bytes) { return cuMemHostAlloc(p, 
 DRIVER_API cuMemFreeHost(void* p) {
   DRIVER_CALL(CONTEXT);
   if (!memory().pinned.erase(reinterpret_cast<uintptr_t>(p))) {
-    return refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFreeHost of %p, which cuMemAllocHost did not return", p);
+    return refuse(CUDA_ERROR_INVALID_VALUE,
+                  "cuMemFreeHost of %p, which cuMemAllocHost did not return", p);
   }
   if (const CUresult error = finish_all()) return error;
   free(p);
@@ -349,7 +377,8 @@ DRIVER_API cuMemHostRegister_v2(void* p, size_t bytes, unsigned) {
 }
 DRIVER_API cuMemHostUnregister(void* p) {
   DRIVER_CALL(CONTEXT);
-  if (!memory().pinned.erase(reinterpret_cast<uintptr_t>(p))) return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+  if (!memory().pinned.erase(reinterpret_cast<uintptr_t>(p)))
+    return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
   return finish_all();
 }
 DRIVER_API cuMemHostGetDevicePointer_v2(CUdeviceptr* device, void* host, unsigned) {

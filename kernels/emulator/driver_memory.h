@@ -1,4 +1,7 @@
-/* Device memory: every allocation between inaccessible pages, at an address that was never used before. */
+/*
+ * Device memory: every allocation between inaccessible pages, at an address that was never used
+ * before.
+ */
 #ifndef FATHOM_EMULATOR_DRIVER_MEMORY_H
 #define FATHOM_EMULATOR_DRIVER_MEMORY_H
 
@@ -17,7 +20,10 @@ bool is_pinned(const void* host, size_t bytes);
 /* CUDA_ERROR_INVALID_VALUE with a report unless the range lies in one allocation. */
 CUresult check_range(CUdeviceptr p, size_t bytes, const char* what);
 
-/* Looks for writes next to allocations: to all, or to those that the words of a parameter struct point into. */
+/*
+ * Looks for writes next to allocations: to all, or to those that the words of a parameter struct
+ * point into.
+ */
 CUresult check_slack();
 CUresult check_slack_of(const void* parameters, size_t bytes);
 /* A parameter that is the address of unregistered host memory, else null. */

@@ -1,4 +1,6 @@
-/* Modules and kernels. An image is an ELF shared object that g++ made of .cu files: see emulate.h. */
+/*
+ * Modules and kernels. An image is an ELF shared object that g++ made of .cu files: see emulate.h.
+ */
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
@@ -35,8 +37,10 @@ size_t elf_bytes(const unsigned char* image) {
 CUresult check_image(const unsigned char* image) {
   constexpr unsigned CUDA_MACHINE = 190;
   constexpr unsigned char FATBIN[4] = {0x50, 0xed, 0x55, 0xba};
-  if (memcmp(image, FATBIN, 4) == 0 || memcmp(image, "//", 2) == 0 || memcmp(image, ".version", 8) == 0) {
-    return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "the image is for NVIDIA's GPUs, not for the emulator");
+  if (memcmp(image, FATBIN, 4) == 0 || memcmp(image, "//", 2) == 0 ||
+      memcmp(image, ".version", 8) == 0) {
+    return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU,
+                  "the image is for NVIDIA's GPUs, not for the emulator");
   }
   if (memcmp(image, ELFMAG, SELFMAG) != 0 || image[EI_CLASS] != ELFCLASS64) {
     return refuse(CUDA_ERROR_INVALID_IMAGE, "the image is no ELF file");
@@ -44,9 +48,11 @@ CUresult check_image(const unsigned char* image) {
   Elf64_Ehdr header;
   memcpy(&header, image, sizeof header);
   if (header.e_machine == CUDA_MACHINE) {
-    return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "the image is for NVIDIA's GPUs, not for the emulator");
+    return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU,
+                  "the image is for NVIDIA's GPUs, not for the emulator");
   }
-  if (header.e_type != ET_DYN) return refuse(CUDA_ERROR_INVALID_IMAGE, "the image is no shared object");
+  if (header.e_type != ET_DYN)
+    return refuse(CUDA_ERROR_INVALID_IMAGE, "the image is no shared object");
   return CUDA_SUCCESS;
 }
 
@@ -95,15 +101,17 @@ CUresult load(CUmodule* result, const void* image) {
   /* The descriptor stays open: the loader takes two files of one name for the same library. */
   void* library = dlopen(format("/proc/self/fd/%d", file).c_str(), RTLD_NOW | RTLD_LOCAL);
   const auto architecture =
-      library ? reinterpret_cast<int (*)()>(dlsym(library, "fathom_emulator_architecture")) : nullptr;
+      library ? reinterpret_cast<int (*)()>(dlsym(library, "fathom_emulator_architecture"))
+              : nullptr;
   CUresult error = CUDA_SUCCESS;
   if (!library) {
     error = refuse(CUDA_ERROR_INVALID_IMAGE, "the image cannot be loaded: %s", dlerror());
   } else if (!architecture) {
     error = refuse(CUDA_ERROR_INVALID_IMAGE, "the image has no kernels of the emulator");
   } else if (architecture() > driver().capability) {
-    error = refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, "the image is for compute capability %d, the device has %d",
-                   architecture(), driver().capability);
+    error = refuse(CUDA_ERROR_NO_BINARY_FOR_GPU,
+                   "the image is for compute capability %d, the device has %d", architecture(),
+                   driver().capability);
   }
   if (error) {
     if (library) dlclose(library);
@@ -144,11 +152,14 @@ DRIVER_API cuModuleLoadData(CUmodule* module, const void* image) {
 DRIVER_API cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned, int*, void**) {
   return cuModuleLoadData(module, image);
 }
-DRIVER_API cuModuleLoadFatBinary(CUmodule* module, const void* image) { return cuModuleLoadData(module, image); }
+DRIVER_API cuModuleLoadFatBinary(CUmodule* module, const void* image) {
+  return cuModuleLoadData(module, image);
+}
 DRIVER_API cuModuleLoad(CUmodule* module, const char* path) {
   DRIVER_CALL(CONTEXT);
   FILE* file = path ? fopen(path, "rb") : nullptr;
-  if (!file) return refuse(CUDA_ERROR_FILE_NOT_FOUND, "cuModuleLoad: no file %s", path ? path : "(null)");
+  if (!file)
+    return refuse(CUDA_ERROR_FILE_NOT_FOUND, "cuModuleLoad: no file %s", path ? path : "(null)");
   std::string image;
   char buffer[65536];
   for (size_t n; (n = fread(buffer, 1, sizeof buffer, file)) > 0;) image.append(buffer, n);
@@ -189,11 +200,17 @@ DRIVER_API cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunc
   DRIVER_CALL(CONTEXT);
   if (!checked(function)) return CUDA_ERROR_INVALID_HANDLE;
   switch (attribute) {
-    case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = static_cast<int>(function->kernel->launch_bound); break;
+    case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
+      *value = static_cast<int>(function->kernel->launch_bound);
+      break;
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = function->dynamic_limit; break;
-    case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = 65536 / std::max(static_cast<int>(function->kernel->launch_bound), 256); break;
+    case CU_FUNC_ATTRIBUTE_NUM_REGS:
+      *value = 65536 / std::max(static_cast<int>(function->kernel->launch_bound), 256);
+      break;
     case CU_FUNC_ATTRIBUTE_PTX_VERSION:
-    case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *value = static_cast<int>(function->kernel->architecture); break;
+    case CU_FUNC_ATTRIBUTE_BINARY_VERSION:
+      *value = static_cast<int>(function->kernel->architecture);
+      break;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = -1; break;
     case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES:
     case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
@@ -209,8 +226,8 @@ DRIVER_API cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribut
   if (attribute == CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT) return CUDA_SUCCESS;
   if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_ERROR_INVALID_VALUE;
   if (value < 0 || value > static_cast<int>(MAX_SHARED)) {
-    return refuse(CUDA_ERROR_INVALID_VALUE, "%d bytes of shared memory for %s, a block has %u", value,
-                  function->kernel->name, MAX_SHARED);
+    return refuse(CUDA_ERROR_INVALID_VALUE, "%d bytes of shared memory for %s, a block has %u",
+                  value, function->kernel->name, MAX_SHARED);
   }
   function->dynamic_limit = value;
   return CUDA_SUCCESS;
@@ -234,17 +251,19 @@ DRIVER_API cuFuncGetModule(CUmodule* module, CUfunction function) {
   return CUDA_SUCCESS;
 }
 /* By threads and shared memory; registers are not known. */
-DRIVER_API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction function, int threads,
-                                                       size_t shared_bytes) {
+DRIVER_API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction function,
+                                                       int threads, size_t shared_bytes) {
   DRIVER_CALL(CONTEXT);
   if (!checked(function)) return CUDA_ERROR_INVALID_HANDLE;
   if (!blocks || threads <= 0) return CUDA_ERROR_INVALID_VALUE;
-  const int by_threads = threads > static_cast<int>(function->kernel->launch_bound) ? 0 : 2048 / threads;
+  const int by_threads =
+      threads > static_cast<int>(function->kernel->launch_bound) ? 0 : 2048 / threads;
   const int by_shared = static_cast<int>(228 * 1024 / (shared_bytes + 1024));
   *blocks = std::min({by_threads, by_shared, 32});
   return CUDA_SUCCESS;
 }
-DRIVER_API cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfunction function, int threads,
-                                                                size_t shared_bytes, unsigned) {
+DRIVER_API cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfunction function,
+                                                                int threads, size_t shared_bytes,
+                                                                unsigned) {
   return cuOccupancyMaxActiveBlocksPerMultiprocessor(blocks, function, threads, shared_bytes);
 }

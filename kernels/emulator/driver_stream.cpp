@@ -61,7 +61,8 @@ CUresult enqueue(CUstream stream, std::function<CUresult()> run) {
   }
   if (stream == &d.legacy && any_capture()) {
     invalidate_captures();
-    return refuse(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "the legacy stream is used while another is captured");
+    return refuse(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT,
+                  "the legacy stream is used while another is captured");
   }
   const uint64_t number = d.next_number++;
   stream->queue.push_back({number, std::move(run)});
@@ -106,10 +107,13 @@ DRIVER_API cuStreamCreate(CUstream* stream, unsigned flags) {
   driver().streams.insert(*stream);
   return CUDA_SUCCESS;
 }
-DRIVER_API cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int) { return cuStreamCreate(stream, flags); }
+DRIVER_API cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int) {
+  return cuStreamCreate(stream, flags);
+}
 DRIVER_API cuStreamDestroy_v2(CUstream stream) {
   DRIVER_CALL(CONTEXT);
-  if (!driver().streams.count(stream)) return refuse(CUDA_ERROR_INVALID_HANDLE, "cuStreamDestroy of no stream");
+  if (!driver().streams.count(stream))
+    return refuse(CUDA_ERROR_INVALID_HANDLE, "cuStreamDestroy of no stream");
   const CUresult error = finish(stream);
   driver().streams.erase(stream);
   delete stream;
@@ -118,7 +122,8 @@ DRIVER_API cuStreamDestroy_v2(CUstream stream) {
 DRIVER_API cuStreamSynchronize(CUstream stream) {
   DRIVER_CALL(CONTEXT);
   stream = resolve(stream);
-  if (!driver().valid(stream)) return refuse(CUDA_ERROR_INVALID_HANDLE, "cuStreamSynchronize of no stream");
+  if (!driver().valid(stream))
+    return refuse(CUDA_ERROR_INVALID_HANDLE, "cuStreamSynchronize of no stream");
   if (stream->capture) return refuse_in_capture("cuStreamSynchronize");
   if (const CUresult error = finish(stream)) return error;
   return check_slack();
@@ -169,7 +174,8 @@ DRIVER_API cuEventCreate(CUevent* event, unsigned flags) {
 }
 DRIVER_API cuEventDestroy_v2(CUevent event) {
   DRIVER_CALL(CONTEXT);
-  if (!driver().events.erase(event)) return refuse(CUDA_ERROR_INVALID_HANDLE, "cuEventDestroy of no event");
+  if (!driver().events.erase(event))
+    return refuse(CUDA_ERROR_INVALID_HANDLE, "cuEventDestroy of no event");
   delete event;
   return CUDA_SUCCESS;
 }
@@ -186,12 +192,15 @@ DRIVER_API cuEventRecord(CUevent event, CUstream stream) {
     return CUDA_SUCCESS;
   });
 }
-DRIVER_API cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned) { return cuEventRecord(event, stream); }
+DRIVER_API cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned) {
+  return cuEventRecord(event, stream);
+}
 DRIVER_API cuEventSynchronize(CUevent event) {
   DRIVER_CALL(CONTEXT);
   if (!driver().events.count(event)) return CUDA_ERROR_INVALID_HANDLE;
   if (event->capture) return CUDA_ERROR_CAPTURED_EVENT;
-  if (event->record && !event->record->done) run_through(event->record->stream, event->record->number);
+  if (event->record && !event->record->done)
+    run_through(event->record->stream, event->record->number);
   return driver().sticky;
 }
 DRIVER_API cuEventQuery(CUevent event) {
@@ -206,7 +215,8 @@ DRIVER_API cuEventQuery(CUevent event) {
 DRIVER_API cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
   DRIVER_CALL(CONTEXT);
   for (const CUevent event : {start, end}) {
-    if (!driver().events.count(event) || !event->record || !event->timing) return CUDA_ERROR_INVALID_HANDLE;
+    if (!driver().events.count(event) || !event->record || !event->timing)
+      return CUDA_ERROR_INVALID_HANDLE;
     if (!event->record->done) return CUDA_ERROR_NOT_READY;
   }
   *milliseconds = static_cast<float>((end->record->seconds - start->record->seconds) * 1e3);

@@ -1,6 +1,6 @@
 /*
- * Driver functions that JCuda 12.6's native library imports and that the emulator does not have: they exist,
- * so that the library can be loaded, and return CUDA_ERROR_NOT_SUPPORTED.
+ * Driver functions that JCuda 12.6's native library imports and that the emulator does not have:
+ * they exist, so that the library can be loaded, and return CUDA_ERROR_NOT_SUPPORTED.
  */
 #include "driver.h"
 

@@ -1,8 +1,8 @@
 /*
  * The CUDA language for a C++ compiler: what the .cu files need of it, no more. Included by dev.h.
  *
- * A kernel becomes an ordinary function that one fiber per CUDA thread calls. Functions that involve
- * other threads call into libcuda.so.1 (runtime.h), which switches fibers.
+ * A kernel becomes an ordinary function that one fiber per CUDA thread calls. Functions that
+ * involve other threads call into libcuda.so.1 (runtime.h), which switches fibers.
  */
 #ifndef FATHOM_EMULATOR_EMULATE_H
 #define FATHOM_EMULATOR_EMULATE_H
@@ -46,10 +46,14 @@ constexpr int warpSize = 32;
 #define FATHOM_ARCHITECTURE 80
 #endif
 extern "C" {
-__attribute__((weak, visibility("hidden"))) extern void* const __start___patchable_function_entries[];
-__attribute__((weak, visibility("hidden"))) extern void* const __stop___patchable_function_entries[];
+__attribute__((weak,
+               visibility("hidden"))) extern void* const __start___patchable_function_entries[];
+__attribute__((weak,
+               visibility("hidden"))) extern void* const __stop___patchable_function_entries[];
 /* Marks a module, and says which devices can run it. */
-__attribute__((weak, visibility("default"))) int fathom_emulator_architecture() { return FATHOM_ARCHITECTURE; }
+__attribute__((weak, visibility("default"))) int fathom_emulator_architecture() {
+  return FATHOM_ARCHITECTURE;
+}
 }
 
 namespace emulator {
@@ -79,7 +83,7 @@ Kernel describe(const char* name) {
 
 }  // namespace emulator
 
-#define REGISTER_KERNEL(name)                                            \
+#define REGISTER_KERNEL(name)                                                                    \
   extern "C" __attribute__((visibility("default"))) const emulator::Kernel fathom_kernel_##name; \
   const emulator::Kernel fathom_kernel_##name = emulator::describe<name>(#name);
 
@@ -112,7 +116,9 @@ struct alignas(16) double2 {
 static inline int2 make_int2(int x, int y) { return {x, y}; }
 static inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 static inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
-static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
+  return {x, y, z, w};
+}
 static inline float2 make_float2(float x, float y) { return {x, y}; }
 static inline float3 make_float3(float x, float y, float z) { return {x, y, z}; }
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }

@@ -10,8 +10,12 @@ EMULATOR_API void mbarrier_init(uint64_t* barrier, int arrivals);
 EMULATOR_API void mbarrier_arrive(uint64_t* barrier, int expected_bytes);
 EMULATOR_API void mbarrier_wait(uint64_t* barrier, int parity, Place place);
 
-/* `map`: what cuTensorMapEncodeTiled filled; `at`: a coordinate for each dimension, the innermost first. */
-EMULATOR_API void tensor_load(void* shared, const uint64_t* map, const int* at, int rank, uint64_t* barrier);
+/*
+ * `map`: what cuTensorMapEncodeTiled filled; `at`: a coordinate for each dimension, the innermost
+ * first.
+ */
+EMULATOR_API void tensor_load(void* shared, const uint64_t* map, const int* at, int rank,
+                              uint64_t* barrier);
 EMULATOR_API void tensor_store(const uint64_t* map, const int* at, int rank, const void* shared);
 EMULATOR_API void tensor_store_commit();
 EMULATOR_API void tensor_store_wait(int pending_groups);

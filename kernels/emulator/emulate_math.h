@@ -143,21 +143,24 @@ static inline integer_only<T> atomicExch(T* p, std::type_identity_t<T> v) {
   return __atomic_exchange_n(p, v, __ATOMIC_RELAXED);
 }
 template <class T>
-static inline integer_only<T> atomicCAS(T* p, std::type_identity_t<T> expected, std::type_identity_t<T> v) {
+static inline integer_only<T> atomicCAS(T* p, std::type_identity_t<T> expected,
+                                        std::type_identity_t<T> v) {
   __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   return expected;
 }
 template <class T>
 static inline integer_only<T> atomicMax(T* p, std::type_identity_t<T> v) {
   T old = __atomic_load_n(p, __ATOMIC_RELAXED);
-  while (old < v && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while (old < v &&
+         !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
   return old;
 }
 template <class T>
 static inline integer_only<T> atomicMin(T* p, std::type_identity_t<T> v) {
   T old = __atomic_load_n(p, __ATOMIC_RELAXED);
-  while (v < old && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while (v < old &&
+         !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
   return old;
 }

@@ -1,4 +1,7 @@
-/* What involves other threads: barriers, shuffles, votes, asynchronous copies, fragments. Part of emulate.h. */
+/*
+ * What involves other threads: barriers, shuffles, votes, asynchronous copies, fragments. Part of
+ * emulate.h.
+ */
 #ifndef FATHOM_EMULATOR_EMULATE_WARP_H
 #define FATHOM_EMULATOR_EMULATE_WARP_H
 
@@ -13,8 +16,8 @@ static inline void __syncthreads(EMULATOR_HERE) { emulator::block_barrier(place)
 namespace emulator {
 
 /*
- * Every thread of `mask` passes an argument; `compute(all)`, all[lane] null where a lane takes no part,
- * runs once, when they are there.
+ * Every thread of `mask` passes an argument; `compute(all)`, all[lane] null where a lane takes no
+ * part, runs once, when they are there.
  */
 template <class Argument, class Compute>
 void warp_collective(unsigned mask, const char* operation, Argument* argument, Place place,
@@ -44,14 +47,18 @@ T exchange(unsigned mask, const char* operation, T value, unsigned operand, int 
       if (!all[l]) continue;
       const int from = source(l, (int)all[l]->operand);
       if (from < 0 || from >= 32 || from / width > l / width) continue;
-      if (!all[from]) fault(Fault::LAUNCH_FAILED, "%s reads from lane %d, which takes no part", operation, from);
+      if (!all[from])
+        fault(Fault::LAUNCH_FAILED, "%s reads from lane %d, which takes no part", operation, from);
       all[l]->result = all[from]->value;
     }
   });
   return mine.result;
 }
 
-/* The steps of an xor shuffle reduction, in the same order, with one switch of fibers for all of them. */
+/*
+ * The steps of an xor shuffle reduction, in the same order, with one switch of fibers for all of
+ * them.
+ */
 template <class T, class Operation>
 T warp_butterfly(T value, int width, Operation operation, Place place) {
   warp_collective(0xffffffffu, "warp reduction", &value, place, [&](T** all) {
@@ -59,7 +66,8 @@ T warp_butterfly(T value, int width, Operation operation, Place place) {
       T next[32];
       for (int l = 0; l < 32; l++) {
         if (!all[l]) continue;
-        if (!all[l ^ step]) fault(Fault::LAUNCH_FAILED, "a warp reduction in a block that is no multiple of 32");
+        if (!all[l ^ step])
+          fault(Fault::LAUNCH_FAILED, "a warp reduction in a block that is no multiple of 32");
         next[l] = operation(*all[l], *all[l ^ step]);
       }
       for (int l = 0; l < 32; l++) {
@@ -94,8 +102,9 @@ static inline void __syncwarp(unsigned mask = 0xffffffffu, EMULATOR_HERE) {
 }
 template <class T>
 static inline T __shfl_sync(unsigned mask, T v, int lane, int width = 32, EMULATOR_HERE) {
-  return emulator::exchange(mask, "__shfl_sync", v, (unsigned)lane, width, place,
-                            [=](int l, int from) { return (l & ~(width - 1)) | (from & (width - 1)); });
+  return emulator::exchange(
+      mask, "__shfl_sync", v, (unsigned)lane, width, place,
+      [=](int l, int from) { return (l & ~(width - 1)) | (from & (width - 1)); });
 }
 template <class T>
 static inline T __shfl_xor_sync(unsigned mask, T v, int lanes, int width = 32, EMULATOR_HERE) {
@@ -104,12 +113,12 @@ static inline T __shfl_xor_sync(unsigned mask, T v, int lanes, int width = 32, E
 }
 template <class T>
 static inline T __shfl_up_sync(unsigned mask, T v, unsigned delta, int width = 32, EMULATOR_HERE) {
-  return emulator::exchange(mask, "__shfl_up_sync", v, delta, width, place, [=](int l, int d) {
-    return (l & (width - 1)) >= d ? l - d : -1;
-  });
+  return emulator::exchange(mask, "__shfl_up_sync", v, delta, width, place,
+                            [=](int l, int d) { return (l & (width - 1)) >= d ? l - d : -1; });
 }
 template <class T>
-static inline T __shfl_down_sync(unsigned mask, T v, unsigned delta, int width = 32, EMULATOR_HERE) {
+static inline T __shfl_down_sync(unsigned mask, T v, unsigned delta, int width = 32,
+                                 EMULATOR_HERE) {
   return emulator::exchange(mask, "__shfl_down_sync", v, delta, width, place,
                             [](int l, int d) { return l + d; });
 }
@@ -128,7 +137,8 @@ namespace emulator {
 /* ---- memory ---- */
 
 static inline void check_alignment(const void* p, size_t bytes, const char* what) {
-  if (reinterpret_cast<uintptr_t>(p) % bytes) fault(Fault::MISALIGNED, "%s at %p, no multiple of %zu", what, p, bytes);
+  if (reinterpret_cast<uintptr_t>(p) % bytes)
+    fault(Fault::MISALIGNED, "%s at %p, no multiple of %zu", what, p, bytes);
 }
 
 static inline void copy_async(void* shared, const void* global, int bytes, bool valid) {
@@ -180,7 +190,8 @@ void mma(float* c, const E* a, const E* b, Place place) {
       const int line = l / 4, pair = 2 * (l % 4);
       const Operands& o = *all[l];
       for (int e = 0; e < 2; e++) {
-        for (int r = 0; r < 4; r++) A[line + 8 * (r % 2)][pair + 8 * (r / 2) + e] = as_float(o.a[2 * r + e]);
+        for (int r = 0; r < 4; r++)
+          A[line + 8 * (r % 2)][pair + 8 * (r / 2) + e] = as_float(o.a[2 * r + e]);
         for (int r = 0; r < 2; r++) B[pair + 8 * r + e][line] = as_float(o.b[2 * r + e]);
         for (int r = 0; r < 2; r++) C[line + 8 * r][pair + e] = o.c[2 * r + e];
       }

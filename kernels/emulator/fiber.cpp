@@ -17,7 +17,8 @@ constexpr size_t PAGE = 4096;
 
 void* Stacks::top(unsigned index) {
   while (stacks_.size() <= index) {
-    void* p = mmap(nullptr, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* p = mmap(nullptr, BYTES, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return nullptr;
     mprotect(p, PAGE, PROT_NONE);
     stacks_.push_back(static_cast<char*>(p));

@@ -1,4 +1,6 @@
-/* Fibers: stacks that one OS thread switches between. In assembly on x86-64, by ucontext elsewhere. */
+/*
+ * Fibers: stacks that one OS thread switches between. In assembly on x86-64, by ucontext elsewhere.
+ */
 #ifndef FATHOM_EMULATOR_FIBER_H
 #define FATHOM_EMULATOR_FIBER_H
 

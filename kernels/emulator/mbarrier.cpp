@@ -23,14 +23,17 @@ bool in_shared(const void* p, size_t bytes) {
 
 Barrier90& checked(uint64_t* barrier) {
   auto* b = reinterpret_cast<Barrier90*>(barrier);
-  if (reinterpret_cast<uintptr_t>(b) % 8) fault(Fault::MISALIGNED, "an mbarrier at %p", static_cast<void*>(b));
-  if (b->arrivals == 0 || b->pending > b->arrivals) fault(Fault::LAUNCH_FAILED, "the mbarrier was not initialised");
+  if (reinterpret_cast<uintptr_t>(b) % 8)
+    fault(Fault::MISALIGNED, "an mbarrier at %p", static_cast<void*>(b));
+  if (b->arrivals == 0 || b->pending > b->arrivals)
+    fault(Fault::LAUNCH_FAILED, "the mbarrier was not initialised");
   return *b;
 }
 
 void settle(Barrier90& b) {
   if (b.pending > 0) return;
-  if (b.bytes < 0) fault(Fault::LAUNCH_FAILED, "%d more bytes arrive at an mbarrier than it expects", -b.bytes);
+  if (b.bytes < 0)
+    fault(Fault::LAUNCH_FAILED, "%d more bytes arrive at an mbarrier than it expects", -b.bytes);
   if (b.bytes > 0) return;
   b.phase ^= 1;
   b.pending = b.arrivals;
@@ -57,10 +60,13 @@ void for_each_chunk(const BulkCopy& copy, Chunk chunk) {
             row += at * static_cast<int64_t>(m.strides[d - 1]);
           }
           for (i[0] = 0; i[0] < box[0]; i[0] += per_chunk, offset += 16) {
-            const auto shared = swizzled(reinterpret_cast<uintptr_t>(copy.shared + offset), m.swizzle);
+            const auto shared =
+                swizzled(reinterpret_cast<uintptr_t>(copy.shared + offset), m.swizzle);
             for (int e = 0; e < per_chunk; e++) {
               const int64_t x = int64_t{copy.at[0]} + i[0] + e;
-              char* global = inside && x >= 0 && x <= int64_t{m.sizes[0]} ? row + x * m.element_bytes : nullptr;
+              char* global = inside && x >= 0 && x <= int64_t{m.sizes[0]}
+                                 ? row + x * m.element_bytes
+                                 : nullptr;
               chunk(global, reinterpret_cast<char*>(shared) + e * m.element_bytes, m.element_bytes);
             }
           }
@@ -88,21 +94,27 @@ void perform_store(const BulkCopy& copy) {
   });
 }
 
-BulkCopy make_copy(const uint64_t* map, const int* at, int rank, const void* shared, uint64_t* barrier) {
+BulkCopy make_copy(const uint64_t* map, const int* at, int rank, const void* shared,
+                   uint64_t* barrier) {
   BulkCopy copy;
   memcpy(&copy.map, map, sizeof copy.map);
-  if (reinterpret_cast<uintptr_t>(map) % 64) fault(Fault::MISALIGNED, "a tensor map at %p, no multiple of 64", static_cast<const void*>(map));
+  if (reinterpret_cast<uintptr_t>(map) % 64)
+    fault(Fault::MISALIGNED, "a tensor map at %p, no multiple of 64",
+          static_cast<const void*>(map));
   if (copy.map.magic != TensorMap::MAGIC) fault(Fault::LAUNCH_FAILED, "not a tensor map");
-  if (copy.map.rank != rank) fault(Fault::LAUNCH_FAILED, "%d coordinates for a tensor map of rank %d", rank, copy.map.rank);
+  if (copy.map.rank != rank)
+    fault(Fault::LAUNCH_FAILED, "%d coordinates for a tensor map of rank %d", rank, copy.map.rank);
   std::copy(at, at + 5, copy.at);
   copy.shared = static_cast<unsigned char*>(const_cast<void*>(shared));
   copy.barrier = barrier;
   const unsigned alignment = copy.map.swizzle == 0 ? 128u : 8u * (16u << copy.map.swizzle);
   if (shared_offset(shared) % alignment) {
-    fault(Fault::MISALIGNED, "a bulk copy at shared offset %u, no multiple of %u", shared_offset(shared), alignment);
+    fault(Fault::MISALIGNED, "a bulk copy at shared offset %u, no multiple of %u",
+          shared_offset(shared), alignment);
   }
   if (!in_shared(shared, copy.map.box_bytes)) {
-    fault(Fault::ILLEGAL_ADDRESS, "a bulk copy of %u bytes at offset %u of %u bytes of shared memory", copy.map.box_bytes,
+    fault(Fault::ILLEGAL_ADDRESS,
+          "a bulk copy of %u bytes at offset %u of %u bytes of shared memory", copy.map.box_bytes,
           shared_offset(shared), block->shared_bytes);
   }
   return copy;
@@ -128,8 +140,10 @@ uint32_t shared_offset(const void* p) {
 /* ---- mbarriers ---- */
 
 void mbarrier_init(uint64_t* barrier, int arrivals) {
-  if (reinterpret_cast<uintptr_t>(barrier) % 8) fault(Fault::MISALIGNED, "an mbarrier at %p", static_cast<void*>(barrier));
-  if (arrivals < 1 || arrivals > 0x7fff) fault(Fault::LAUNCH_FAILED, "an mbarrier for %d arrivals", arrivals);
+  if (reinterpret_cast<uintptr_t>(barrier) % 8)
+    fault(Fault::MISALIGNED, "an mbarrier at %p", static_cast<void*>(barrier));
+  if (arrivals < 1 || arrivals > 0x7fff)
+    fault(Fault::LAUNCH_FAILED, "an mbarrier for %d arrivals", arrivals);
   auto* b = reinterpret_cast<Barrier90*>(barrier);
   b->bytes = 0;
   b->arrivals = static_cast<uint16_t>(arrivals) & 0x7fff;
@@ -139,8 +153,11 @@ void mbarrier_init(uint64_t* barrier, int arrivals) {
 
 void mbarrier_arrive(uint64_t* barrier, int expected_bytes) {
   Barrier90& b = checked(barrier);
-  if (b.pending == 0) fault(Fault::LAUNCH_FAILED, "over-arrival: the mbarrier's %d arrivals of this phase are there", b.arrivals);
-  if (expected_bytes < 0 || expected_bytes >= 1 << 20) fault(Fault::LAUNCH_FAILED, "an mbarrier expects %d bytes", expected_bytes);
+  if (b.pending == 0)
+    fault(Fault::LAUNCH_FAILED, "over-arrival: the mbarrier's %d arrivals of this phase are there",
+          b.arrivals);
+  if (expected_bytes < 0 || expected_bytes >= 1 << 20)
+    fault(Fault::LAUNCH_FAILED, "an mbarrier expects %d bytes", expected_bytes);
   b.bytes += expected_bytes;
   b.pending--;
   execution()->advanced = true;
@@ -198,7 +215,9 @@ void tensor_store_wait(int pending_groups) {
   while (t.store_groups.size() > static_cast<size_t>(pending_groups)) {
     const size_t count = t.store_groups.front();
     t.store_groups.erase(t.store_groups.begin());
-    if (block->delayed) std::for_each(t.stores.begin(), t.stores.begin() + static_cast<ptrdiff_t>(count), perform_store);
+    if (block->delayed)
+      std::for_each(t.stores.begin(), t.stores.begin() + static_cast<ptrdiff_t>(count),
+                    perform_store);
     t.stores.erase(t.stores.begin(), t.stores.begin() + static_cast<ptrdiff_t>(count));
   }
 }
@@ -207,9 +226,12 @@ void check_end_of_thread90() {
   Execution& e = *execution();
   if (!e.async90) return;
   const Async90::ThreadState& t = e.async90->threads[e.current->linear];
-  if (!t.stores.empty()) fault(Fault::LAUNCH_FAILED, "the thread ends without waiting for its bulk stores");
-  if (t.products > t.finished_products) fault(Fault::LAUNCH_FAILED, "the thread ends without waiting for its wgmma");
-  if (e.live == 1 && !e.async90->loads.empty()) fault(Fault::LAUNCH_FAILED, "the block ends without waiting for a bulk load");
+  if (!t.stores.empty())
+    fault(Fault::LAUNCH_FAILED, "the thread ends without waiting for its bulk stores");
+  if (t.products > t.finished_products)
+    fault(Fault::LAUNCH_FAILED, "the thread ends without waiting for its wgmma");
+  if (e.live == 1 && !e.async90->loads.empty())
+    fault(Fault::LAUNCH_FAILED, "the block ends without waiting for a bulk load");
 }
 
 }  // namespace emulator

@@ -44,9 +44,11 @@ std::string where() {
   const Execution* e = execution();
   if (!e) return "";
   const dim3 &g = e->grid, &b = e->index, &s = e->size, &t = e->current->index;
-  return format("kernel %s, grid (%u,%u,%u) of (%u,%u,%u) threads, block (%u,%u,%u), thread (%u,%u,%u), schedule %u%s",
-                e->launch->kernel->name, g.x, g.y, g.z, s.x, s.y, s.z, b.x, b.y, b.z, t.x, t.y, t.z,
-                e->launch->schedule, e->launch->delayed ? ", delayed copies" : "");
+  return format(
+      "kernel %s, grid (%u,%u,%u) of (%u,%u,%u) threads, block (%u,%u,%u), thread (%u,%u,%u), "
+      "schedule %u%s",
+      e->launch->kernel->name, g.x, g.y, g.z, s.x, s.y, s.z, b.x, b.y, b.z, t.x, t.y, t.z,
+      e->launch->schedule, e->launch->delayed ? ", delayed copies" : "");
 }
 
 /* ---- signals ---- */
@@ -70,7 +72,8 @@ void describe_access(const siginfo_t* info, void* context, char* text, size_t si
   } else if (e->stacks.is_guard(info->si_addr)) {
     snprintf(text, size, "a thread's stack of %zu bytes is too small", Stacks::BYTES);
   } else {
-    snprintf(text, size, "%s %p, %s", access, info->si_addr, describe_address(info->si_addr).c_str());
+    snprintf(text, size, "%s %p, %s", access, info->si_addr,
+             describe_address(info->si_addr).c_str());
   }
 }
 
@@ -95,7 +98,8 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     siglongjmp(e->escape, 1);
   }
   if (signal == SIGSEGV && is_device_address(info->si_addr)) {
-    report(format("the host accesses %p, %s", info->si_addr, describe_address(info->si_addr).c_str()));
+    report(
+        format("the host accesses %p, %s", info->si_addr, describe_address(info->si_addr).c_str()));
   }
   const struct sigaction& old = previous[signal];
   if (old.sa_flags & SA_SIGINFO) return old.sa_sigaction(signal, info, context);

@@ -14,7 +14,10 @@ std::string last_report();
 void clear_report();
 
 std::string format(const char* text, ...) __attribute__((format(printf, 1, 2)));
-/* "kernel name, grid (1,1,1), block (0,0,0), thread (3,0,0)" of the running thread; "" outside of kernels. */
+/*
+ * "kernel name, grid (1,1,1), block (0,0,0), thread (3,0,0)" of the running thread; "" outside of
+ * kernels.
+ */
 std::string where();
 
 /* Turns SIGSEGV, SIGBUS, SIGFPE and SIGILL of kernels into faults; passes on all others. */

@@ -1,6 +1,6 @@
 /*
- * What compiled kernels and libcuda.so.1 share: the threads of a block, and the functions that the library
- * gives to kernels. A kernel module is a shared object that imports these functions.
+ * What compiled kernels and libcuda.so.1 share: the threads of a block, and the functions that the
+ * library gives to kernels. A kernel module is a shared object that imports these functions.
  */
 #ifndef FATHOM_EMULATOR_RUNTIME_H
 #define FATHOM_EMULATOR_RUNTIME_H
@@ -65,14 +65,16 @@ EMULATOR_API extern __thread Block* block __attribute__((tls_model("initial-exec
 EMULATOR_API void block_barrier(Place place);
 /* Barriers 1..15 of bar.sync and bar.arrive. */
 EMULATOR_API void named_barrier(int id, int threads, bool wait, Place place);
-/* Lets other threads run before the caller looks again; poll_succeeded after the look that ends it. */
+/*
+ * Lets other threads run before the caller looks again; poll_succeeded after the look that ends it.
+ */
 EMULATOR_API void poll(const char* what, Place place);
 EMULATOR_API void poll_succeeded();
 
 /*
- * Collects the threads of `mask` among 32 (a warp) or all 128 of a warpgroup at one operation. The last one
- * to arrive gets everybody's `argument` (null where a thread takes no part) and computes for all, then calls
- * release; the others get null once that has happened.
+ * Collects the threads of `mask` among 32 (a warp) or all 128 of a warpgroup at one operation. The
+ * last one to arrive gets everybody's `argument` (null where a thread takes no part) and computes
+ * for all, then calls release; the others get null once that has happened.
  */
 EMULATOR_API void** gather_warp(unsigned mask, const char* operation, void* argument, Place place);
 EMULATOR_API void release_warp(unsigned mask);
@@ -88,20 +90,30 @@ struct Kernel {
   const char* name;
   size_t parameter_bytes;
   void (*run)(const void* parameters); /* by one thread */
-  void* (*shared_variables)();         /* an address in the module's thread-local block: its __shared__ variables */
-  unsigned launch_bound;               /* threads in a block, at most */
-  unsigned architecture;               /* 80 or 90 */
+  void* (*shared_variables)(); /* an address in the module's thread-local block: its __shared__
+                                  variables */
+  unsigned launch_bound;       /* threads in a block, at most */
+  unsigned architecture;       /* 80 or 90 */
 };
 
-/* gcc's patchable_function_entry(n, n) leaves n bytes before the function and their start in a table. */
+/*
+ * gcc's patchable_function_entry(n, n) leaves n instructions without effect before the function,
+ * and their start in a table.
+ */
 inline unsigned launch_bound(const void* function, void* const* begin, void* const* end) {
+#if defined(__x86_64__)
+  constexpr size_t INSTRUCTION = 1;
+#else
+  constexpr size_t INSTRUCTION = 4;
+#endif
   const char* nearest = nullptr;
   for (void* const* entry = begin; entry < end; entry++) {
     const char* p = static_cast<const char*>(*entry);
     if (p <= function && p > nearest) nearest = p;
   }
   const size_t distance = nearest ? static_cast<const char*>(function) - nearest : 0;
-  return distance > 0 && distance <= 1024 ? static_cast<unsigned>(distance) : 1024;
+  const size_t bound = distance / INSTRUCTION;
+  return bound > 0 && bound <= 1024 ? static_cast<unsigned>(bound) : 1024;
 }
 
 }  // namespace emulator

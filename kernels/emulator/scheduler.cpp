@@ -21,7 +21,10 @@ namespace {
 
 constexpr size_t PAGE = 4096;
 constexpr unsigned SHARED_ALIGNMENT = 1024;
-/* Behind shared memory's end up to the inaccessible page; a NaN as float and as bf16, unlike the poison. */
+/*
+ * Behind shared memory's end up to the inaccessible page; a NaN as float and as bf16, unlike the
+ * poison.
+ */
 constexpr unsigned char SLACK[2] = {0xc1, 0xff};
 
 uint64_t mix(uint64_t x) {
@@ -50,7 +53,8 @@ int ThreadSet::next(unsigned start) const {
 
 Execution::Execution() : own_context(fiber_of_this_thread()) {
   const size_t window_bytes = (MAX_SHARED + PAGE - 1) / PAGE * PAGE;
-  void* p = mmap(nullptr, window_bytes + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* p = mmap(nullptr, window_bytes + 2 * PAGE, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) abort();
   window = static_cast<unsigned char*>(p) + PAGE;
   mprotect(window, window_bytes, PROT_READ | PROT_WRITE);
@@ -115,7 +119,9 @@ void Execution::order_threads() {
   std::iota(order, order + count, 0u);
   const uint64_t block_number = index.x + uint64_t{grid.x} * (index.y + uint64_t{grid.y} * index.z);
   uint64_t seed = mix(schedule * 0x10001u + block_number);
-  const auto random = [&seed](unsigned n) { return static_cast<unsigned>((seed = mix(seed + 1)) % n); };
+  const auto random = [&seed](unsigned n) {
+    return static_cast<unsigned>((seed = mix(seed + 1)) % n);
+  };
   if (schedule == 1) {
     std::reverse(order, order + count);
   } else if (schedule >= 2 && !greedy) {
@@ -130,9 +136,13 @@ void Execution::order_threads() {
   for (unsigned i = 0; i < count; i++) position[order[i]] = i;
 }
 
-/* Shared memory starts with unknown contents: NaN. Its end lies as near to an inaccessible page as can be. */
+/*
+ * Shared memory starts with unknown contents: NaN. Its end lies as near to an inaccessible page as
+ * can be.
+ */
 void Execution::poison_shared(const Launch& of) {
-  const unsigned bytes = (shared_bytes + SHARED_ALIGNMENT - 1) / SHARED_ALIGNMENT * SHARED_ALIGNMENT;
+  const unsigned bytes =
+      (shared_bytes + SHARED_ALIGNMENT - 1) / SHARED_ALIGNMENT * SHARED_ALIGNMENT;
   shared = window + (MAX_SHARED + PAGE - 1) / PAGE * PAGE - bytes;
   memset(shared, 0xff, shared_bytes);
   for (unsigned i = shared_bytes; i < bytes; i++) shared[i] = SLACK[i % 2];
@@ -146,11 +156,13 @@ void Execution::poison_shared(const Launch& of) {
 }
 
 void Execution::check_shared_slack() {
-  const unsigned bytes = (shared_bytes + SHARED_ALIGNMENT - 1) / SHARED_ALIGNMENT * SHARED_ALIGNMENT;
+  const unsigned bytes =
+      (shared_bytes + SHARED_ALIGNMENT - 1) / SHARED_ALIGNMENT * SHARED_ALIGNMENT;
   for (unsigned i = shared_bytes; i < bytes; i++) {
     if (shared[i] == SLACK[i % 2]) continue;
-    report(where() + format(": wrote %u bytes past the end of its %u bytes of dynamic shared memory",
-                            i - shared_bytes, shared_bytes));
+    report(where() +
+           format(": wrote %u bytes past the end of its %u bytes of dynamic shared memory",
+                  i - shared_bytes, shared_bytes));
     launch->fault = Fault::ILLEGAL_ADDRESS;
     launch->failed = true;
     return;
@@ -161,7 +173,8 @@ const char* Execution::describe_shared(const void* address, char* text, size_t t
   const auto* p = static_cast<const unsigned char*>(address);
   const unsigned char* end = window + (MAX_SHARED + PAGE - 1) / PAGE * PAGE;
   if (p < window - PAGE || p >= end + PAGE) return nullptr;
-  snprintf(text, text_size, "offset %td of %u bytes of dynamic shared memory", p - shared, shared_bytes);
+  snprintf(text, text_size, "offset %td of %u bytes of dynamic shared memory", p - shared,
+           shared_bytes);
   return text;
 }
 
@@ -241,17 +254,19 @@ std::string Execution::waiting_threads() const {
     for (size_t j = i; j < threads.size(); j++) {
       const auto same = [&](size_t k) {
         const Thread& o = threads[k];
-        return !o.exited && o.waits_for && strcmp(o.waits_for, t.waits_for) == 0 && o.place.line() == t.place.line();
+        return !o.exited && o.waits_for && strcmp(o.waits_for, t.waits_for) == 0 &&
+               o.place.line() == t.place.line();
       };
       if (!same(j)) continue;
       size_t last = j;
       while (last + 1 < threads.size() && same(last + 1)) last++;
       for (size_t k = j; k <= last; k++) told[k] = true;
-      numbers += (numbers.empty() ? "" : ",") + (last > j ? format("%zu-%zu", j, last) : format("%zu", j));
+      numbers +=
+          (numbers.empty() ? "" : ",") + (last > j ? format("%zu-%zu", j, last) : format("%zu", j));
       j = last;
     }
-    text += format("%sthreads %s wait for %s at %s:%u", text.empty() ? "" : "; ", numbers.c_str(), t.waits_for,
-                   t.place.file_name(), t.place.line());
+    text += format("%sthreads %s wait for %s at %s:%u", text.empty() ? "" : "; ", numbers.c_str(),
+                   t.waits_for, t.place.file_name(), t.place.line());
   }
   return text;
 }
@@ -271,7 +286,8 @@ uint64_t nth_block(const Launch& launch, uint64_t i) {
   if (launch.schedule == 1) return n - 1 - i;
   uint64_t a = mix(launch.schedule) % n | 1;
   while (std::gcd(a, n) != 1) a += 2;
-  return static_cast<uint64_t>((static_cast<unsigned __int128>(a) * i + mix(launch.schedule + 77)) % n);
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(a) * i + mix(launch.schedule + 77)) %
+                               n);
 }
 
 void run_blocks(Launch& launch) {
@@ -288,7 +304,9 @@ void run_blocks(Launch& launch) {
   }
 }
 
-/* OS threads that wait for launches; they are never joined, so that a process may end at any time. */
+/*
+ * OS threads that wait for launches; they are never joined, so that a process may end at any time.
+ */
 class Workers {
  public:
   Workers() {

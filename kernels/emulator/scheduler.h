@@ -1,4 +1,7 @@
-/* Runs launches: blocks over OS threads, the threads of a block as fibers, in an order given by a seed. */
+/*
+ * Runs launches: blocks over OS threads, the threads of a block as fibers, in an order given by a
+ * seed.
+ */
 #ifndef FATHOM_EMULATOR_SCHEDULER_H
 #define FATHOM_EMULATOR_SCHEDULER_H
 
@@ -19,9 +22,9 @@ constexpr unsigned MAX_THREADS = 1024;
 constexpr unsigned MAX_SHARED = 227 * 1024;
 
 /*
- * Order of threads and blocks, and where allocations lie. 0: forward, threads take turns. 1: reverse, each
- * as far as it gets. 2: shuffled, turns. 3: shuffled warps, each as far as it gets. Larger: as 2 and 3 with
- * other shuffles.
+ * Order of threads and blocks, and where allocations lie. 0: forward, threads take turns. 1:
+ * reverse, each as far as it gets. 2: shuffled, turns. 3: shuffled warps, each as far as it gets.
+ * Larger: as 2 and 3 with other shuffles.
  */
 struct Launch {
   const Kernel* kernel;

@@ -11,9 +11,9 @@ struct TensorMap {
   uint32_t magic;
   uint8_t rank, element_bytes, swizzle, unused;
   char* address;
-  uint32_t sizes[5];      /* innermost first, less one */
-  uint32_t box[5];        /* elements */
-  uint64_t strides[4];    /* bytes, of dimensions 1 and up */
+  uint32_t sizes[5];   /* innermost first, less one */
+  uint32_t box[5];     /* elements */
+  uint64_t strides[4]; /* bytes, of dimensions 1 and up */
   uint32_t box_bytes;
 };
 static_assert(sizeof(TensorMap) <= 128);

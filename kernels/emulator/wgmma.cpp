@@ -16,14 +16,16 @@ float from_bf16(uint16_t bits) {
 /* Reads elements of an operand in shared memory; `line` is m of A or n of B. */
 class Operand {
  public:
-  Operand(uint64_t descriptor, bool transposed, const char* name) : transposed_(transposed), name_(name) {
+  Operand(uint64_t descriptor, bool transposed, const char* name)
+      : transposed_(transposed), name_(name) {
     start_ = (descriptor & 0x3fff) << 4;
     leading_ = (descriptor >> 16 & 0x3fff) << 4;
     stride_ = (descriptor >> 32 & 0x3fff) << 4;
     /* The field's values 1, 2, 3 are 128, 64, 32 bytes. */
     const unsigned field = descriptor >> 62;
     kind_ = field ? 4 - static_cast<int>(field) : 0;
-    if (descriptor >> 49 & 7) fault(Fault::LAUNCH_FAILED, "wgmma %s: a base offset is not emulated", name);
+    if (descriptor >> 49 & 7)
+      fault(Fault::LAUNCH_FAILED, "wgmma %s: a base offset is not emulated", name);
   }
   float at(unsigned line, unsigned k) const {
     const unsigned width = 16u << kind_; /* bytes of a row */
@@ -40,8 +42,8 @@ class Operand {
     }
     const auto address = static_cast<unsigned>(swizzled(start_ + offset, kind_));
     if (address + 2 > block->shared_bytes) {
-      fault(Fault::ILLEGAL_ADDRESS, "wgmma %s reads offset %u of %u bytes of shared memory", name_, address,
-            block->shared_bytes);
+      fault(Fault::ILLEGAL_ADDRESS, "wgmma %s reads offset %u of %u bytes of shared memory", name_,
+            address, block->shared_bytes);
     }
     uint16_t bits;
     memcpy(&bits, block->shared + address, 2);
@@ -55,7 +57,9 @@ class Operand {
   int kind_;
 };
 
-unsigned row_of(unsigned thread, unsigned i) { return thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8; }
+unsigned row_of(unsigned thread, unsigned i) {
+  return thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8;
+}
 unsigned column_of(unsigned thread, unsigned i) { return i / 4 * 8 + thread % 4 * 2 + i % 2; }
 
 void perform(const Product& p) {
@@ -66,7 +70,8 @@ void perform(const Product& p) {
     /* Register r of a thread: rows + 8 (r % 2), k + 8 (r / 2), two neighbours. */
     for (unsigned t = 0; t < 128; t++) {
       for (unsigned i = 0; i < 8; i++) {
-        const unsigned r = i / 2, row = t / 32 * 16 + t % 32 / 4 + r % 2 * 8, k = t % 4 * 2 + r / 2 * 8 + i % 2;
+        const unsigned r = i / 2, row = t / 32 * 16 + t % 32 / 4 + r % 2 * 8,
+                       k = t % 4 * 2 + r / 2 * 8 + i % 2;
         A[row][k] = from_bf16(static_cast<uint16_t>(p.a[t][r] >> (16 * (i % 2))));
       }
     }
@@ -84,7 +89,8 @@ void perform(const Product& p) {
     memcpy(p.d[t], &p.saved[t * registers], registers * sizeof(float));
   }
   for (unsigned t = 0; t < 128; t++) {
-    for (unsigned i = 0; i < registers; i++) D[row_of(t, i)][column_of(t, i)] = o.accumulate ? p.d[t][i] : 0;
+    for (unsigned i = 0; i < registers; i++)
+      D[row_of(t, i)][column_of(t, i)] = o.accumulate ? p.d[t][i] : 0;
   }
   for (unsigned m = 0; m < 64; m++) {
     for (unsigned k = 0; k < 16; k++) {
@@ -114,7 +120,8 @@ Async90::ThreadState& this_thread() { return async90().threads[block->current->l
 }  // namespace
 
 void wgmma(const Wgmma& operands, Place place) {
-  if (!this_thread().fenced) fault(Fault::LAUNCH_FAILED, "wgmma without wgmma_fence since the start or the last wait");
+  if (!this_thread().fenced)
+    fault(Fault::LAUNCH_FAILED, "wgmma without wgmma_fence since the start or the last wait");
   Wgmma mine = operands;
   void** all = gather_warpgroup("wgmma", &mine, place);
   if (!all) return;
@@ -124,9 +131,10 @@ void wgmma(const Wgmma& operands, Place place) {
   p.operands = mine;
   for (unsigned t = 0; t < 128; t++) {
     const Wgmma& o = *static_cast<const Wgmma*>(all[t]);
-    if (o.a_descriptor != mine.a_descriptor || o.b_descriptor != mine.b_descriptor || o.n != mine.n ||
-        o.accumulate != mine.accumulate || !o.a != !mine.a) {
-      fault(Fault::LAUNCH_FAILED, "wgmma with different descriptors in a warpgroup: thread %u", group * 128 + t);
+    if (o.a_descriptor != mine.a_descriptor || o.b_descriptor != mine.b_descriptor ||
+        o.n != mine.n || o.accumulate != mine.accumulate || !o.a != !mine.a) {
+      fault(Fault::LAUNCH_FAILED, "wgmma with different descriptors in a warpgroup: thread %u",
+            group * 128 + t);
     }
     p.d[t] = o.d;
     if (o.a) std::copy(o.a, o.a + 4, p.a[t].begin());
@@ -156,7 +164,8 @@ void wgmma_wait(int pending_groups) {
   const size_t groups = t.product_groups.size(), pending = static_cast<size_t>(pending_groups);
   if (groups <= pending) return;
   const uint64_t through = t.product_groups[groups - pending - 1];
-  t.product_groups.erase(t.product_groups.begin(), t.product_groups.end() - static_cast<ptrdiff_t>(pending));
+  t.product_groups.erase(t.product_groups.begin(),
+                         t.product_groups.end() - static_cast<ptrdiff_t>(pending));
   t.finished_products = through;
   Async90::Warpgroup& w = async90().warpgroups[block->current->linear / 128];
   while (w.performed < through) {

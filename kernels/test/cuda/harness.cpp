@@ -77,7 +77,8 @@ void load_folder() {
   for (const std::string& name : names) {
     const bool for_90 = ends_with(name, "90.emu.so") || ends_with(name, ".cubin");
     const bool is_float = ends_with(name, "_float.emu.so") || ends_with(name, "_float.fatbin");
-    if (!ends_with(name, on_emulator() ? ".emu.so" : ".fatbin") && !(for_90 && !on_emulator())) continue;
+    if (!ends_with(name, on_emulator() ? ".emu.so" : ".fatbin") && !(for_90 && !on_emulator()))
+      continue;
     if (for_90 ? now.elem_float : is_float != now.elem_float) continue;
     const CUresult result = load_file(folder + "/" + name);
     if (result != CUDA_SUCCESS && result != CUDA_ERROR_NO_BINARY_FOR_GPU) {
@@ -104,13 +105,16 @@ uint64_t mix(uint64_t x) {
 
 /* ---- tests ---- */
 
-void add_test(const char* name, void (*body)(), bool once) { tests().push_back({name, body, once}); }
+void add_test(const char* name, void (*body)(), bool once) {
+  tests().push_back({name, body, once});
+}
 
 void fail(const char* file, int line, const char* text, ...) {
   va_list arguments;
   va_start(arguments, text);
-  fprintf(stderr, "FAILED %s (%s, schedule %d%s): %s:%d: ", current_test, now.elem_float ? "float" : "bf16",
-          now.schedule, now.delayed ? ", delayed" : "", file, line);
+  fprintf(stderr, "FAILED %s (%s, schedule %d%s): %s:%d: ", current_test,
+          now.elem_float ? "float" : "bf16", now.schedule, now.delayed ? ", delayed" : "", file,
+          line);
   vfprintf(stderr, text, arguments);
   fprintf(stderr, "\n");
   va_end(arguments);
@@ -121,7 +125,8 @@ std::string describe(CUresult result) {
   const char* name = nullptr;
   cuGetErrorName(result, &name);
   std::string text = name ? name : "error " + std::to_string(result);
-  if (on_emulator() && *fathom_emulator_last_report()) text += std::string(", ") + fathom_emulator_last_report();
+  if (on_emulator() && *fathom_emulator_last_report())
+    text += std::string(", ") + fathom_emulator_last_report();
   return text;
 }
 
@@ -155,11 +160,14 @@ std::vector<float> random_values(int64_t n, uint64_t seed, float low, float high
 std::vector<int32_t> random_integers(int64_t n, uint64_t seed, int32_t low, int32_t high) {
   std::vector<int32_t> values(static_cast<size_t>(n));
   for (size_t i = 0; i < values.size(); i++) {
-    values[i] = low + static_cast<int32_t>(mix(seed << 40 ^ i) % (static_cast<uint64_t>(high - low) + 1));
+    values[i] =
+        low + static_cast<int32_t>(mix(seed << 40 ^ i) % (static_cast<uint64_t>(high - low) + 1));
   }
   return values;
 }
-std::vector<double> to_double(const std::vector<float>& values) { return {values.begin(), values.end()}; }
+std::vector<double> to_double(const std::vector<float>& values) {
+  return {values.begin(), values.end()};
+}
 std::vector<float> to_float(const std::vector<double>& values) {
   std::vector<float> result(values.size());
   for (size_t i = 0; i < values.size(); i++) result[i] = static_cast<float>(values[i]);
@@ -187,7 +195,11 @@ Tensor::Tensor(Type type, int64_t n) : type_(type), n_(n) {
   }
 }
 Tensor::Tensor(Tensor&& other) noexcept
-    : type_(other.type_), n_(other.n_), bytes_(other.bytes_), padding_(other.padding_), address_(other.address_) {
+    : type_(other.type_),
+      n_(other.n_),
+      bytes_(other.bytes_),
+      padding_(other.padding_),
+      address_(other.address_) {
   other.address_ = 0;
 }
 Tensor& Tensor::operator=(Tensor&& other) noexcept {
@@ -217,7 +229,8 @@ void Tensor::check_sentinels() const {
     if (cuMemcpyDtoH(around.data(), p, padding_) != CUDA_SUCCESS) return;
     for (const uint8_t byte : around) {
       if (byte == SENTINEL) continue;
-      return fail(__FILE__, __LINE__, "a write %s a tensor of %zu bytes", p < address_ ? "before" : "behind", bytes_);
+      return fail(__FILE__, __LINE__, "a write %s a tensor of %zu bytes",
+                  p < address_ ? "before" : "behind", bytes_);
     }
   }
 }
@@ -237,7 +250,9 @@ Tensor Tensor::integers(const std::vector<int32_t>& values) {
   EXPECT_OK(cuMemcpyHtoD(t.address_, values.data(), t.bytes_));
   return t;
 }
-Tensor Tensor::bytes(const std::vector<uint8_t>& values) { return bytes(values.data(), values.size()); }
+Tensor Tensor::bytes(const std::vector<uint8_t>& values) {
+  return bytes(values.data(), values.size());
+}
 Tensor Tensor::bytes(const void* data, size_t size) {
   Tensor t(Type::BYTE, static_cast<int64_t>(size));
   EXPECT_OK(cuMemcpyHtoD(t.address_, data, size));
@@ -245,7 +260,8 @@ Tensor Tensor::bytes(const void* data, size_t size) {
 }
 
 void Tensor::set(const std::vector<float>& values) {
-  EXPECT(static_cast<int64_t>(values.size()) == n_, "%zu values for a tensor of %lld", values.size(), (long long)n_);
+  EXPECT(static_cast<int64_t>(values.size()) == n_, "%zu values for a tensor of %lld",
+         values.size(), (long long)n_);
   if (type_ == Type::FLOAT || now.elem_float) {
     EXPECT_OK(cuMemcpyHtoD(address_, values.data(), bytes_));
     return;
@@ -303,7 +319,8 @@ std::string module_folder() {
 CUresult load_module(const std::string& name) {
   const bool for_90 = ends_with(name, "90");
   const std::string end = on_emulator() ? ".emu.so" : for_90 ? ".cubin" : ".fatbin";
-  return load_file(module_folder() + "/" + name + (now.elem_float && !for_90 ? "_float" : "") + end);
+  return load_file(module_folder() + "/" + name + (now.elem_float && !for_90 ? "_float" : "") +
+                   end);
 }
 
 CUfunction kernel(const char* name) {
@@ -312,7 +329,8 @@ CUfunction kernel(const char* name) {
   for (int attempt = 0; attempt < 2; attempt++) {
     for (CUmodule module : modules) {
       CUfunction function;
-      if (cuModuleGetFunction(&function, module, name) == CUDA_SUCCESS) return functions[name] = function;
+      if (cuModuleGetFunction(&function, module, name) == CUDA_SUCCESS)
+        return functions[name] = function;
     }
     if (folder_loaded) break;
     load_folder();
@@ -321,21 +339,23 @@ CUfunction kernel(const char* name) {
   return nullptr;
 }
 
-CUresult try_launch(const char* name, Dim grid, Dim block, unsigned shared_bytes, const void* args, size_t bytes) {
+CUresult try_launch(const char* name, Dim grid, Dim block, unsigned shared_bytes, const void* args,
+                    size_t bytes) {
   const CUfunction function = kernel(name);
   if (!function) return CUDA_ERROR_NOT_FOUND;
   size_t offset, expected;
   CUresult result = cuFuncGetParamInfo(function, 0, &offset, &expected);
   if (result != CUDA_SUCCESS) return result;
-  if (expected != bytes) fail(__FILE__, __LINE__, "%s: the arguments have %zu bytes, not %zu", name, expected, bytes);
+  if (expected != bytes)
+    fail(__FILE__, __LINE__, "%s: the arguments have %zu bytes, not %zu", name, expected, bytes);
   if (shared_bytes > 48 * 1024) {
     result = cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
                                 static_cast<int>(shared_bytes));
     if (result != CUDA_SUCCESS) return result;
   }
   void* parameters[] = {const_cast<void*>(args)};
-  result = cuLaunchKernel(function, grid.x, grid.y, grid.z, block.x, block.y, block.z, shared_bytes, nullptr,
-                          parameters, nullptr);
+  result = cuLaunchKernel(function, grid.x, grid.y, grid.z, block.x, block.y, block.z, shared_bytes,
+                          nullptr, parameters, nullptr);
   return result != CUDA_SUCCESS ? result : cuCtxSynchronize();
 }
 
@@ -377,8 +397,10 @@ void expect_close(const char* file, int line, const std::vector<float>& actual,
   }
   for (size_t i = 0; i < actual.size(); i++) {
     const double error = std::fabs(actual[i] - reference[i]);
-    if (error <= tolerance * std::max(1.0, std::fabs(reference[i])) || actual[i] == reference[i]) continue;
-    return fail(file, line, "element %zu of %zu: %.9g, expected %.9g", i, actual.size(), actual[i], reference[i]);
+    if (error <= tolerance * std::max(1.0, std::fabs(reference[i])) || actual[i] == reference[i])
+      continue;
+    return fail(file, line, "element %zu of %zu: %.9g, expected %.9g", i, actual.size(), actual[i],
+                reference[i]);
   }
 }
 
@@ -393,8 +415,10 @@ void expect_calibrated(const char* file, int line, const std::vector<float>& act
     relative_limit = 2 * relative_error(plain, reference) + ulp / 4;
     largest_limit = 2 * max_error(plain, reference) + ulp * scale;
   }
-  if (!(relative <= relative_limit)) fail(file, line, "relative error %.3g, limit %.3g", relative, relative_limit);
-  if (!(largest <= largest_limit)) fail(file, line, "largest error %.3g, limit %.3g", largest, largest_limit);
+  if (!(relative <= relative_limit))
+    fail(file, line, "relative error %.3g, limit %.3g", relative, relative_limit);
+  if (!(largest <= largest_limit))
+    fail(file, line, "largest error %.3g, limit %.3g", largest, largest_limit);
 }
 
 /* ---- running ---- */
@@ -416,7 +440,8 @@ void run(const Test& test, const Configuration& configuration) {
 }
 
 bool wanted(const char* name, const std::vector<std::string>& prefixes) {
-  return prefixes.empty() || std::any_of(prefixes.begin(), prefixes.end(), [name](const std::string& prefix) {
+  return prefixes.empty() ||
+         std::any_of(prefixes.begin(), prefixes.end(), [name](const std::string& prefix) {
            return strncmp(name, prefix.c_str(), prefix.size()) == 0;
          });
 }
@@ -456,10 +481,11 @@ int run_all(int argc, char** argv) {
       }
     }
   }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const std::string program = argv[0];
-  printf("%s: %d runs of %zu tests, %d failures, %.1f s\n", program.substr(program.rfind('/') + 1).c_str(), runs,
-         tests().size(), failures, seconds);
+  printf("%s: %d runs of %zu tests, %d failures, %.1f s\n",
+         program.substr(program.rfind('/') + 1).c_str(), runs, tests().size(), failures, seconds);
   return failures > 0;
 }
 

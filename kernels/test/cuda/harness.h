@@ -8,8 +8,9 @@
  *     EXPECT_CLOSE(y.values(), expected, 1e-6);
  *   }
  *
- * Each test runs for elem = bf16 and for elem = float (elem_is_float()), under several orders of threads and
- * with delayed asynchronous copies. A test program is test_<family>.cpp; it has no main of its own.
+ * Each test runs for elem = bf16 and for elem = float (elem_is_float()), under several orders of
+ * threads and with delayed asynchronous copies. A test program is test_<family>.cpp; it has no main
+ * of its own.
  *
  *   build/emulator/test_vector [--schedule N] [--delayed] [--elem bf16|float] [name-prefix ...]
  */
@@ -30,8 +31,8 @@ namespace harness {
 /* ---- tests ---- */
 
 void add_test(const char* name, void (*body)(), bool once);
-#define TEST_(name, once)                                                        \
-  static void test_##name();                                                     \
+#define TEST_(name, once)                                                                \
+  static void test_##name();                                                             \
   static const int registered_##name = (harness::add_test(#name, test_##name, once), 0); \
   static void test_##name()
 #define TEST(name) TEST_(name, false)
@@ -39,17 +40,18 @@ void add_test(const char* name, void (*body)(), bool once);
 #define TEST_ONCE(name) TEST_(name, true)
 
 /* Reports the place and counts a failure; the test goes on. */
-void fail(const char* file, int line, const char* format, ...) __attribute__((format(printf, 3, 4)));
-#define EXPECT(condition, ...)                                           \
-  do {                                                                   \
-    if (!(condition)) harness::fail(__FILE__, __LINE__, __VA_ARGS__);    \
+void fail(const char* file, int line, const char* format, ...)
+    __attribute__((format(printf, 3, 4)));
+#define EXPECT(condition, ...)                                        \
+  do {                                                                \
+    if (!(condition)) harness::fail(__FILE__, __LINE__, __VA_ARGS__); \
   } while (0)
-#define EXPECT_OK(call)                                                                          \
-  do {                                                                                           \
-    const CUresult result_ = (call);                                                             \
-    if (result_ != CUDA_SUCCESS) {                                                               \
-      harness::fail(__FILE__, __LINE__, "%s: %s", #call, harness::describe(result_).c_str());    \
-    }                                                                                            \
+#define EXPECT_OK(call)                                                                       \
+  do {                                                                                        \
+    const CUresult result_ = (call);                                                          \
+    if (result_ != CUDA_SUCCESS) {                                                            \
+      harness::fail(__FILE__, __LINE__, "%s: %s", #call, harness::describe(result_).c_str()); \
+    }                                                                                         \
   } while (0)
 /* "CUDA_ERROR_...", with the emulator's last report. */
 std::string describe(CUresult result);
@@ -67,15 +69,16 @@ float to_elem(float x);
 std::vector<float> to_elem(std::vector<float> values);
 /* n values in [low, high), a pure function of the arguments. */
 std::vector<float> random_values(int64_t n, uint64_t seed, float low = -1, float high = 1);
-std::vector<int32_t> random_integers(int64_t n, uint64_t seed, int32_t low, int32_t high); /* [low, high] */
+std::vector<int32_t> random_integers(int64_t n, uint64_t seed, int32_t low,
+                                     int32_t high); /* [low, high] */
 
 /* ---- device tensors ---- */
 
 enum class Type { ELEM, FLOAT, INT32, BYTE };
 
 /*
- * Device memory that is freed with the object. New memory holds NaN. On a GPU sentinels lie around it and are
- * checked when it is read and freed; the emulator has guard pages of its own.
+ * Device memory that is freed with the object. New memory holds NaN. On a GPU sentinels lie around
+ * it and are checked when it is read and freed; the emulator has guard pages of its own.
  */
 class Tensor {
  public:
@@ -131,9 +134,11 @@ inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /* Of any module in the folder of modules; null, and a failure, if there is none. */
 CUfunction kernel(const char* name);
 /* Launches in the legacy stream and waits. The kernel's parameter must have `bytes` bytes. */
-CUresult try_launch(const char* name, Dim grid, Dim block, unsigned shared_bytes, const void* args, size_t bytes);
+CUresult try_launch(const char* name, Dim grid, Dim block, unsigned shared_bytes, const void* args,
+                    size_t bytes);
 template <class Args>
-CUresult try_launch(const char* name, Dim grid, Dim block, unsigned shared_bytes, const Args& args) {
+CUresult try_launch(const char* name, Dim grid, Dim block, unsigned shared_bytes,
+                    const Args& args) {
   return try_launch(name, grid, block, shared_bytes, &args, sizeof args);
 }
 /* The same; anything but success fails the test. */
@@ -145,8 +150,8 @@ void launch(const char* name, Dim grid, Dim block, unsigned shared_bytes, const 
 /* Frees everything and forgets the error that a faulty kernel left. */
 void reset_device();
 /*
- * A module beside the others, such as "kernels/fragments", with this run's elem; kernel() finds its kernels
- * too, until the next reset or change of elem.
+ * A module beside the others, such as "kernels/fragments", with this run's elem; kernel() finds its
+ * kernels too, until the next reset or change of elem.
  */
 CUresult load_module(const std::string& name);
 /* Where the modules are: FATHOM_CUDA_MODULES, else the test program's folder. */
@@ -165,9 +170,9 @@ void expect_close(const char* file, int line, const std::vector<float>& actual,
 #define EXPECT_CLOSE(actual, reference, tolerance) \
   harness::expect_close(__FILE__, __LINE__, actual, reference, tolerance)
 /*
- * For results that went through elem. `plain` is the same computed in a plain way with values rounded to bf16
- * where a framework would round them. bf16: the error, relative and largest, is at most twice that of `plain`
- * plus an ulp of the largest value. float: at most 1e-5, relative.
+ * For results that went through elem. `plain` is the same computed in a plain way with values
+ * rounded to bf16 where a framework would round them. bf16: the error, relative and largest, is at
+ * most twice that of `plain` plus an ulp of the largest value. float: at most 1e-5, relative.
  */
 void expect_calibrated(const char* file, int line, const std::vector<float>& actual,
                        const std::vector<double>& reference, const std::vector<float>& plain);

@@ -7,7 +7,9 @@
 namespace {
 
 struct Stream {
-  explicit Stream(unsigned flags = CU_STREAM_NON_BLOCKING) { EXPECT_OK(cuStreamCreate(&stream, flags)); }
+  explicit Stream(unsigned flags = CU_STREAM_NON_BLOCKING) {
+    EXPECT_OK(cuStreamCreate(&stream, flags));
+  }
   ~Stream() { cuStreamDestroy(stream); }
   operator CUstream() const { return stream; }
   CUstream stream = nullptr;
@@ -49,7 +51,8 @@ bool contains(const char* text, const char* part) { return strstr(text, part) !=
 TEST(a_stream_runs_in_order) {
   load_module("broken/copy");
   Stream stream;
-  Tensor x = Tensor::floats(std::vector<float>(N, 1)), y = Tensor::empty_floats(N), z = Tensor::empty_floats(N);
+  Tensor x = Tensor::floats(std::vector<float>(N, 1)), y = Tensor::empty_floats(N),
+         z = Tensor::empty_floats(N);
   copy_in(stream, x, y);
   copy_in(stream, y, z);
   EXPECT_OK(cuMemsetD32Async(y.address(), 0x40000000, N, stream));
@@ -78,7 +81,8 @@ TEST(events_order_streams_and_measure) {
   load_module("broken/copy");
   Stream first, second;
   Event start, ready, end;
-  Tensor x = Tensor::floats(std::vector<float>(N, 3)), y = Tensor::empty_floats(N), z = Tensor::empty_floats(N);
+  Tensor x = Tensor::floats(std::vector<float>(N, 3)), y = Tensor::empty_floats(N),
+         z = Tensor::empty_floats(N);
   EXPECT_OK(cuEventRecord(start, first));
   copy_in(first, x, y);
   EXPECT_OK(cuEventRecord(ready, first));
@@ -91,7 +95,8 @@ TEST(events_order_streams_and_measure) {
   EXPECT_OK(cuEventElapsedTime(&milliseconds, start, end));
   EXPECT(milliseconds >= 0, "%f ms", milliseconds);
   Event never;
-  EXPECT(cuEventElapsedTime(&milliseconds, start, never) == CUDA_ERROR_INVALID_HANDLE, "an event without a record");
+  EXPECT(cuEventElapsedTime(&milliseconds, start, never) == CUDA_ERROR_INVALID_HANDLE,
+         "an event without a record");
 }
 
 /* Without the event the order is open: one of the schedules shows it. */
@@ -102,7 +107,8 @@ TEST_ONCE(a_missing_event_wait_is_seen) {
     EXPECT_OK(load_module("broken/copy"));
     fathom_emulator_configure(order, 1);
     Stream first, second;
-    Tensor x = Tensor::floats(std::vector<float>(N, 3)), y = Tensor::empty_floats(N), z = Tensor::empty_floats(N);
+    Tensor x = Tensor::floats(std::vector<float>(N, 3)), y = Tensor::empty_floats(N),
+           z = Tensor::empty_floats(N);
     copy_in(first, x, y);
     copy_in(second, y, z);
     EXPECT_OK(cuStreamSynchronize(second));
@@ -163,7 +169,8 @@ TEST(a_capture_forks_and_joins) {
   load_module("broken/copy");
   Stream origin, other;
   Event fork, join;
-  Tensor x = Tensor::floats(std::vector<float>(N, 4)), y = Tensor::empty_floats(N), z = Tensor::empty_floats(N);
+  Tensor x = Tensor::floats(std::vector<float>(N, 4)), y = Tensor::empty_floats(N),
+         z = Tensor::empty_floats(N);
   for (const bool joins : {true, false}) {
     EXPECT_OK(cuStreamBeginCapture(origin, CU_STREAM_CAPTURE_MODE_GLOBAL));
     copy_in(origin, x, y);
@@ -205,9 +212,11 @@ TEST(calls_that_end_a_capture) {
       case 3: result = cuMemcpyDtoH(host.data(), x.address(), 4); break;
       default: result = cuStreamQuery(stream); break;
     }
-    EXPECT(result == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "call %d: %s", call, describe(result).c_str());
+    EXPECT(result == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "call %d: %s", call,
+           describe(result).c_str());
     CUgraph graph;
-    EXPECT(cuStreamEndCapture(stream, &graph) == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "call %d", call);
+    EXPECT(cuStreamEndCapture(stream, &graph) == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "call %d",
+           call);
     EXPECT(graph == nullptr, "a graph of an invalid capture");
   }
 }
@@ -257,8 +266,10 @@ TEST(pool_memory_is_freed_in_the_order_of_the_stream) {
 TEST(copies_beyond_an_allocation_are_refused) {
   Tensor x = Tensor::floats(std::vector<float>(N, 4));
   std::vector<float> host(N + 1);
-  EXPECT(cuMemcpyDtoH(host.data(), x.address(), N * 4 + 4) == CUDA_ERROR_INVALID_VALUE, "read behind the end");
-  EXPECT(cuMemcpyHtoD(x.address() + 4, host.data(), N * 4) == CUDA_ERROR_INVALID_VALUE, "write behind the end");
+  EXPECT(cuMemcpyDtoH(host.data(), x.address(), N * 4 + 4) == CUDA_ERROR_INVALID_VALUE,
+         "read behind the end");
+  EXPECT(cuMemcpyHtoD(x.address() + 4, host.data(), N * 4) == CUDA_ERROR_INVALID_VALUE,
+         "write behind the end");
   EXPECT(cuMemsetD8(x.address(), 0, N * 4 + 1) == CUDA_ERROR_INVALID_VALUE, "fill behind the end");
   EXPECT(contains(fathom_emulator_last_report(), "256 bytes"), "%s", fathom_emulator_last_report());
   EXPECT(all(x.values(), 4), "a refused call wrote");
@@ -273,9 +284,11 @@ TEST(pageable_memory_is_copied_at_once) {
   EXPECT_OK(cuStreamSynchronize(stream));
   EXPECT(all(x.values(), 1), "a pageable source was read late");
   EXPECT_OK(cuMemHostRegister(host.data(), N * 4, 0));
-  EXPECT(cuMemHostRegister(host.data(), N * 4, 0) == CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "registered twice");
+  EXPECT(cuMemHostRegister(host.data(), N * 4, 0) == CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED,
+         "registered twice");
   EXPECT_OK(cuMemHostUnregister(host.data()));
-  EXPECT(cuMemHostUnregister(host.data()) == CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "unregistered twice");
+  EXPECT(cuMemHostUnregister(host.data()) == CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED,
+         "unregistered twice");
 }
 
 /* ---- modules, device, errors ---- */
@@ -290,7 +303,8 @@ TEST(images_that_are_no_kernels) {
   strcpy(text.data(), "//\n// Generated by NVIDIA NVVM Compiler\n");
   EXPECT(cuModuleLoadData(&module, text.data()) == CUDA_ERROR_NO_BINARY_FOR_GPU, "PTX");
   EXPECT(cuModuleLoad(&module, "/nowhere/kernels") == CUDA_ERROR_FILE_NOT_FOUND, "no file");
-  EXPECT(cuModuleLoad(&module, (module_folder() + "/libcuda.so.1").c_str()) == CUDA_ERROR_INVALID_IMAGE,
+  EXPECT(cuModuleLoad(&module, (module_folder() + "/libcuda.so.1").c_str()) ==
+             CUDA_ERROR_INVALID_IMAGE,
          "another library");
 }
 
@@ -310,9 +324,11 @@ TEST(attributes_of_device_and_kernel) {
   CUfunction none;
   CUmodule module;
   EXPECT_OK(cuModuleLoad(&module, (module_folder() + "/broken/copy.emu.so").c_str()));
-  EXPECT(cuModuleGetFunction(&none, module, "no_such_kernel") == CUDA_ERROR_NOT_FOUND, "a kernel that is not there");
+  EXPECT(cuModuleGetFunction(&none, module, "no_such_kernel") == CUDA_ERROR_NOT_FOUND,
+         "a kernel that is not there");
   EXPECT_OK(cuModuleUnload(module));
-  EXPECT(cuModuleGetFunction(&none, module, "copy") == CUDA_ERROR_INVALID_HANDLE, "an unloaded module");
+  EXPECT(cuModuleGetFunction(&none, module, "copy") == CUDA_ERROR_INVALID_HANDLE,
+         "an unloaded module");
 }
 
 TEST(errors_have_names) {
@@ -321,7 +337,8 @@ TEST(errors_have_names) {
   EXPECT(strcmp(text, "CUDA_ERROR_ILLEGAL_ADDRESS") == 0, "%s", text);
   EXPECT_OK(cuGetErrorString(CUDA_ERROR_OUT_OF_MEMORY, &text));
   EXPECT(strcmp(text, "out of memory") == 0, "%s", text);
-  EXPECT(cuGetErrorName(static_cast<CUresult>(12345), &text) == CUDA_ERROR_INVALID_VALUE, "no such error");
+  EXPECT(cuGetErrorName(static_cast<CUresult>(12345), &text) == CUDA_ERROR_INVALID_VALUE,
+         "no such error");
 }
 
 TEST(functions_by_name) {
@@ -329,22 +346,30 @@ TEST(functions_by_name) {
   EXPECT_OK(cuGetProcAddress_v2("cuMemAlloc", &function, 12000, 0, nullptr));
   EXPECT(function == reinterpret_cast<void*>(&cuMemAlloc), "not cuMemAlloc_v2");
   EXPECT_OK(cuGetProcAddress_v2("cuTensorMapEncodeTiled", &function, 12000, 0, nullptr));
-  EXPECT(cuGetProcAddress_v2("cuNoSuchFunction", &function, 12000, 0, nullptr) == CUDA_ERROR_NOT_FOUND, "no function");
+  EXPECT(
+      cuGetProcAddress_v2("cuNoSuchFunction", &function, 12000, 0, nullptr) == CUDA_ERROR_NOT_FOUND,
+      "no function");
 }
 
 TEST(tensor_maps_that_hardware_refuses) {
   Tensor x = Tensor::empty_bytes(1 << 16);
   CUtensorMap map;
-  const auto encode = [&](uint64_t columns, uint64_t row_bytes, uint32_t box_columns, int swizzle, int shift = 0) {
+  const auto encode = [&](uint64_t columns, uint64_t row_bytes, uint32_t box_columns, int swizzle,
+                          int shift = 0) {
     const uint64_t sizes[] = {columns, 32}, strides[] = {row_bytes};
     const uint32_t box[] = {box_columns, 8}, ones[] = {1, 1};
     return cuTensorMapEncodeTiled(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
-                                  reinterpret_cast<void*>(x.address() + shift), sizes, strides, box, ones, 0, swizzle, 0, 0);
+                                  reinterpret_cast<void*>(x.address() + shift), sizes, strides, box,
+                                  ones, 0, swizzle, 0, 0);
   };
   EXPECT_OK(encode(64, 128, 64, CU_TENSOR_MAP_SWIZZLE_128B));
   EXPECT(encode(64, 120, 64, CU_TENSOR_MAP_SWIZZLE_128B) == CUDA_ERROR_INVALID_VALUE, "a stride");
-  EXPECT(encode(64, 128, 128, CU_TENSOR_MAP_SWIZZLE_128B) == CUDA_ERROR_INVALID_VALUE, "a box wider than the swizzle");
-  EXPECT(encode(64, 128, 4, CU_TENSOR_MAP_SWIZZLE_NONE) == CUDA_ERROR_INVALID_VALUE, "a box of 8 bytes");
-  EXPECT(encode(600, 1200, 512, CU_TENSOR_MAP_SWIZZLE_NONE) == CUDA_ERROR_INVALID_VALUE, "a box of 512");
-  EXPECT(encode(64, 128, 64, CU_TENSOR_MAP_SWIZZLE_128B, 8) == CUDA_ERROR_INVALID_VALUE, "an address");
+  EXPECT(encode(64, 128, 128, CU_TENSOR_MAP_SWIZZLE_128B) == CUDA_ERROR_INVALID_VALUE,
+         "a box wider than the swizzle");
+  EXPECT(encode(64, 128, 4, CU_TENSOR_MAP_SWIZZLE_NONE) == CUDA_ERROR_INVALID_VALUE,
+         "a box of 8 bytes");
+  EXPECT(encode(600, 1200, 512, CU_TENSOR_MAP_SWIZZLE_NONE) == CUDA_ERROR_INVALID_VALUE,
+         "a box of 512");
+  EXPECT(encode(64, 128, 64, CU_TENSOR_MAP_SWIZZLE_128B, 8) == CUDA_ERROR_INVALID_VALUE,
+         "an address");
 }

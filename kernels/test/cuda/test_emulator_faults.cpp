@@ -1,4 +1,6 @@
-/* Each kernel of broken/ has a fault: the emulator must find it, and the repaired kernel must pass. */
+/*
+ * Each kernel of broken/ has a fault: the emulator must find it, and the repaired kernel must pass.
+ */
 #include "broken/args.h"
 #include "harness.h"
 #include "kernels/args.h"
@@ -17,10 +19,11 @@ struct Broken {
 };
 
 /* Runs a kernel on 128 values: the result is `expected` when it is repaired. */
-std::vector<float> output(const char* name, unsigned threads, unsigned shared, int32_t n, int32_t repaired,
-                          CUresult* result = nullptr) {
+std::vector<float> output(const char* name, unsigned threads, unsigned shared, int32_t n,
+                          int32_t repaired, CUresult* result = nullptr) {
   Tensor x = Tensor::floats(random_values(128, 1)), y = Tensor::empty_floats(128);
-  const CUresult launched = try_launch(name, {1}, {threads}, shared, broken_args{x, y, n, repaired});
+  const CUresult launched =
+      try_launch(name, {1}, {threads}, shared, broken_args{x, y, n, repaired});
   if (result) {
     *result = launched;
   } else {
@@ -29,7 +32,10 @@ std::vector<float> output(const char* name, unsigned threads, unsigned shared, i
   return launched == CUDA_SUCCESS ? y.values() : std::vector<float>();
 }
 
-/* The fault changes the result under some schedule, in delayed mode or not; the repaired kernel's is the same always. */
+/*
+ * The fault changes the result under some schedule, in delayed mode or not; the repaired kernel's
+ * is the same always.
+ */
 void expect_wrong_result(const char* name, unsigned threads, unsigned shared, int32_t n = 0) {
   Broken broken(name);
   const std::vector<float> expected = output(name, threads, shared, n, 1);
@@ -38,7 +44,8 @@ void expect_wrong_result(const char* name, unsigned threads, unsigned shared, in
     for (const int delay : {0, 1}) {
       fathom_emulator_configure(order, delay);
       const std::vector<float> repaired = output(name, threads, shared, n, 1);
-      EXPECT(memcmp(repaired.data(), expected.data(), 4 * expected.size()) == 0, "%s repaired, schedule %d", name, order);
+      EXPECT(memcmp(repaired.data(), expected.data(), 4 * expected.size()) == 0,
+             "%s repaired, schedule %d", name, order);
       const std::vector<float> faulty = output(name, threads, shared, n, 0);
       wrong += memcmp(faulty.data(), expected.data(), 4 * expected.size()) != 0;
     }
@@ -60,7 +67,8 @@ void expect_fault(const char* name, unsigned threads, unsigned shared, int32_t n
     EXPECT(cuCtxSynchronize() == error, "%s: the error does not stay", name);
     const std::string report = fathom_emulator_last_report();
     for (const char* word : words) {
-      EXPECT(report.find(word) != std::string::npos, "%s: no \"%s\" in: %s", name, word, report.c_str());
+      EXPECT(report.find(word) != std::string::npos, "%s: no \"%s\" in: %s", name, word,
+             report.c_str());
     }
   }
 }
@@ -82,7 +90,8 @@ TEST_ONCE(out_of_bounds_read) {
     /* 1024 floats fill whole pages: the next one is inaccessible whatever the schedule. */
     Tensor x = Tensor::floats(random_values(1024, 1)), y = Tensor::empty_floats(1024);
     EXPECT_OK(try_launch("out_of_bounds_read", {17}, {64}, 0, broken_args{x, y, 1024, 1}));
-    EXPECT(try_launch("out_of_bounds_read", {17}, {64}, 0, broken_args{x, y, 1024, 0}) == CUDA_ERROR_ILLEGAL_ADDRESS,
+    EXPECT(try_launch("out_of_bounds_read", {17}, {64}, 0, broken_args{x, y, 1024, 0}) ==
+               CUDA_ERROR_ILLEGAL_ADDRESS,
            "schedule %d: no fault", order);
     const std::string report = fathom_emulator_last_report();
     for (const char* word : {"kernel out_of_bounds_read", "block (16,0,0), thread (0,0,0)", "read",
@@ -92,7 +101,9 @@ TEST_ONCE(out_of_bounds_read) {
   }
 }
 TEST_ONCE(out_of_bounds_write) {
-  /* 128 floats are a multiple of 256 bytes and part of a page: a guard page or a changed pattern. */
+  /*
+   * 128 floats are a multiple of 256 bytes and part of a page: a guard page or a changed pattern.
+   */
   expect_fault("out_of_bounds_write", 32, 0, 128, CUDA_ERROR_ILLEGAL_ADDRESS,
                {"out_of_bounds_write", "0 bytes past the end of the 512 bytes"});
   expect_fault("out_of_bounds_write", 32, 0, 0, CUDA_ERROR_ILLEGAL_ADDRESS,
@@ -108,21 +119,25 @@ TEST_ONCE(misaligned) {
   expect_fault("misaligned", 32, 0, 0, CUDA_ERROR_MISALIGNED_ADDRESS, {"kernel misaligned", "16"});
 }
 TEST_ONCE(divergent_barrier) {
-  expect_fault("divergent_barrier", 64, 0, 0, CUDA_ERROR_LAUNCH_FAILED, {"__syncthreads", "divergent_barrier.cu"});
+  expect_fault("divergent_barrier", 64, 0, 0, CUDA_ERROR_LAUNCH_FAILED,
+               {"__syncthreads", "divergent_barrier.cu"});
   expect_fault("divergent_barrier", 64, 0, 1, CUDA_ERROR_LAUNCH_FAILED, {"__syncthreads"});
-  expect_fault("divergent_barrier", 64, 0, 2, CUDA_ERROR_LAUNCH_FAILED, {"divergent __syncthreads", "divergent_barrier.cu"});
+  expect_fault("divergent_barrier", 64, 0, 2, CUDA_ERROR_LAUNCH_FAILED,
+               {"divergent __syncthreads", "divergent_barrier.cu"});
 }
 TEST_ONCE(divergent_shuffle) {
   Broken broken("divergent_shuffle");
-  expect_fault("divergent_shuffle", 32, 0, 1, CUDA_ERROR_LAUNCH_FAILED, {"divergent", "__shfl_xor_sync", "__shfl_down_sync"});
+  expect_fault("divergent_shuffle", 32, 0, 1, CUDA_ERROR_LAUNCH_FAILED,
+               {"divergent", "__shfl_xor_sync", "__shfl_down_sync"});
   for (int order = 0; order < SCHEDULES; order++) {
     Broken again("divergent_shuffle");
     fathom_emulator_configure(order, 0);
     CUresult result;
     output("divergent_shuffle", 32, 0, 0, 0, &result);
-    EXPECT(result == CUDA_ERROR_LAUNCH_FAILED || result == CUDA_ERROR_LAUNCH_TIMEOUT, "schedule %d: %s", order,
-           describe(result).c_str());
-    EXPECT(strstr(fathom_emulator_last_report(), "__shfl_xor_sync"), "%s", fathom_emulator_last_report());
+    EXPECT(result == CUDA_ERROR_LAUNCH_FAILED || result == CUDA_ERROR_LAUNCH_TIMEOUT,
+           "schedule %d: %s", order, describe(result).c_str());
+    EXPECT(strstr(fathom_emulator_last_report(), "__shfl_xor_sync"), "%s",
+           fathom_emulator_last_report());
   }
 }
 TEST_ONCE(deadlock) {
@@ -151,38 +166,49 @@ TEST_ONCE(host_pointer) {
   Broken broken("copy");
   Tensor y = Tensor::empty_floats(64);
   std::vector<float> host(100000);
-  EXPECT(try_launch("copy", {1}, {64}, 0, broken_args{host.data(), y, 64, 1}) == CUDA_ERROR_ILLEGAL_ADDRESS,
+  EXPECT(try_launch("copy", {1}, {64}, 0, broken_args{host.data(), y, 64, 1}) ==
+             CUDA_ERROR_ILLEGAL_ADDRESS,
          "a host pointer was accepted");
-  EXPECT(strstr(fathom_emulator_last_report(), "address of the host"), "%s", fathom_emulator_last_report());
+  EXPECT(strstr(fathom_emulator_last_report(), "address of the host"), "%s",
+         fathom_emulator_last_report());
 }
 TEST_ONCE(wild_pointer) {
   Broken broken("copy");
   Tensor y = Tensor::empty_floats(64);
-  EXPECT(try_launch("copy", {1}, {64}, 0, broken_args{nullptr, y, 64, 1}) == CUDA_ERROR_ILLEGAL_ADDRESS, "null");
-  EXPECT(strstr(fathom_emulator_last_report(), "no device address"), "%s", fathom_emulator_last_report());
+  EXPECT(try_launch("copy", {1}, {64}, 0, broken_args{nullptr, y, 64, 1}) ==
+             CUDA_ERROR_ILLEGAL_ADDRESS,
+         "null");
+  EXPECT(strstr(fathom_emulator_last_report(), "no device address"), "%s",
+         fathom_emulator_last_report());
 }
 TEST_ONCE(refused_launches) {
   Broken broken("copy");
   Tensor x = Tensor::floats(random_values(64, 1)), y = Tensor::empty_floats(64);
   const broken_args args = {x, y, 64, 1};
-  EXPECT(try_launch("copy", {1}, {65}, 0, args) == CUDA_ERROR_INVALID_VALUE, "above the launch bound");
-  EXPECT(strstr(fathom_emulator_last_report(), "launch bound is 64"), "%s", fathom_emulator_last_report());
+  EXPECT(try_launch("copy", {1}, {65}, 0, args) == CUDA_ERROR_INVALID_VALUE,
+         "above the launch bound");
+  EXPECT(strstr(fathom_emulator_last_report(), "launch bound is 64"), "%s",
+         fathom_emulator_last_report());
   EXPECT(try_launch("copy", {1}, {0}, 0, args) == CUDA_ERROR_INVALID_VALUE, "an empty block");
   EXPECT(try_launch("copy", {0}, {64}, 0, args) == CUDA_ERROR_INVALID_VALUE, "an empty grid");
-  EXPECT(try_launch("copy", {1, 70000}, {64}, 0, args) == CUDA_ERROR_INVALID_VALUE, "a grid too high");
+  EXPECT(try_launch("copy", {1, 70000}, {64}, 0, args) == CUDA_ERROR_INVALID_VALUE,
+         "a grid too high");
 
   const CUfunction copy = kernel("copy");
   void* parameters[] = {const_cast<broken_args*>(&args)};
   EXPECT(cuLaunchKernel(copy, 1, 1, 1, 64, 1, 1, 48 * 1024 + 1, nullptr, parameters, nullptr) ==
-             CUDA_ERROR_INVALID_VALUE, "more than 48 KB without the attribute");
-  EXPECT(cuFuncSetAttribute(copy, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 227 * 1024 + 1) ==
-             CUDA_ERROR_INVALID_VALUE, "more than a block can have");
+             CUDA_ERROR_INVALID_VALUE,
+         "more than 48 KB without the attribute");
+  EXPECT(cuFuncSetAttribute(copy, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                            227 * 1024 + 1) == CUDA_ERROR_INVALID_VALUE,
+         "more than a block can have");
   EXPECT_OK(try_launch("copy", {1}, {64}, 227 * 1024, args));
 
   size_t bytes = sizeof args - 8;
-  void* extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, const_cast<broken_args*>(&args), CU_LAUNCH_PARAM_BUFFER_SIZE,
-                   &bytes, CU_LAUNCH_PARAM_END};
-  EXPECT(cuLaunchKernel(copy, 1, 1, 1, 64, 1, 1, 0, nullptr, nullptr, extra) == CUDA_ERROR_INVALID_VALUE,
+  void* extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, const_cast<broken_args*>(&args),
+                   CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
+  EXPECT(cuLaunchKernel(copy, 1, 1, 1, 64, 1, 1, 0, nullptr, nullptr, extra) ==
+             CUDA_ERROR_INVALID_VALUE,
          "parameters of the wrong size");
   bytes = sizeof args;
   EXPECT_OK(cuLaunchKernel(copy, 1, 1, 1, 64, 1, 1, 0, nullptr, nullptr, extra));
@@ -220,11 +246,13 @@ std::vector<float> gemm90(int broken, CUresult* result) {
   constexpr int M = 64, N = 64, K = 320;
   Tensor a = Tensor::elems(random_values(M * K, 1)), b = Tensor::elems(random_values(N * K, 2));
   Tensor c = Tensor::empty_floats(M * N);
-  const auto encode = [](fathom_cuda_tensor_map* map, const Tensor& t, int type, uint64_t columns, uint32_t box) {
-    const uint64_t sizes[] = {columns, 64}, strides[] = {columns * (type == CU_TENSOR_MAP_DATA_TYPE_FLOAT32 ? 4 : 2)};
+  const auto encode = [](fathom_cuda_tensor_map* map, const Tensor& t, int type, uint64_t columns,
+                         uint32_t box) {
+    const uint64_t sizes[] = {columns, 64},
+                   strides[] = {columns * (type == CU_TENSOR_MAP_DATA_TYPE_FLOAT32 ? 4 : 2)};
     const uint32_t boxes[] = {box, 64}, ones[] = {1, 1};
-    EXPECT_OK(cuTensorMapEncodeTiled(reinterpret_cast<CUtensorMap*>(map), type, 2, t, sizes, strides, boxes, ones, 0,
-                                     CU_TENSOR_MAP_SWIZZLE_128B, 0, 0));
+    EXPECT_OK(cuTensorMapEncodeTiled(reinterpret_cast<CUtensorMap*>(map), type, 2, t, sizes,
+                                     strides, boxes, ones, 0, CU_TENSOR_MAP_SWIZZLE_128B, 0, 0));
   };
   gemm90_args args = {};
   encode(&args.a, a, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, K, 64);
@@ -235,7 +263,10 @@ std::vector<float> gemm90(int broken, CUresult* result) {
   return *result == CUDA_SUCCESS ? c.values() : std::vector<float>();
 }
 
-/* Under some schedule and mode the launch fails or the result is wrong, and reports say one of the words. */
+/*
+ * Under some schedule and mode the launch fails or the result is wrong, and reports say one of the
+ * words.
+ */
 void expect_gemm90_fault(int fault, const std::vector<const char*>& words) {
   int seen = 0, told = 0;
   for (int order = 0; order < SCHEDULES; order++) {
@@ -248,14 +279,16 @@ void expect_gemm90_fault(int fault, const std::vector<const char*>& words) {
       EXPECT(result == CUDA_SUCCESS, "the correct kernel: %s", describe(result).c_str());
       fathom_emulator_clear_report();
       const std::vector<float> wrong = gemm90(fault, &result);
-      const bool differs = result == CUDA_SUCCESS && memcmp(right.data(), wrong.data(), 4 * right.size()) != 0;
+      const bool differs =
+          result == CUDA_SUCCESS && memcmp(right.data(), wrong.data(), 4 * right.size()) != 0;
       seen += result != CUDA_SUCCESS || differs;
       for (const char* word : words) told += strstr(fathom_emulator_last_report(), word) != nullptr;
     }
   }
   reset_device();
   EXPECT(seen > 0, "fault %d is not seen", fault);
-  EXPECT(told > 0 || words.empty(), "fault %d: last report %s", fault, fathom_emulator_last_report());
+  EXPECT(told > 0 || words.empty(), "fault %d: last report %s", fault,
+         fathom_emulator_last_report());
 }
 
 }  // namespace

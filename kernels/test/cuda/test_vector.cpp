@@ -23,9 +23,11 @@ TEST(fill_writes_every_element) {
 TEST(axpby_adds) {
   for (const int64_t n : SIZES) {
     const std::vector<float> u = random_values(n, 1), v = random_values(n, 2);
-    Tensor x = Tensor::floats(u), y = Tensor::floats(v), xe = Tensor::elems(u), ye = Tensor::elems(v);
+    Tensor x = Tensor::floats(u), y = Tensor::floats(v), xe = Tensor::elems(u),
+           ye = Tensor::elems(v);
     launch("fathom_axpby", grid(n), BLOCK, 0, fathom_cuda_axpby_args{x, y, n, 0.3f, -1.7f});
-    launch("fathom_axpby_elem", grid(n), BLOCK, 0, fathom_cuda_axpby_elem_args{xe, ye, n, 0.3f, -1.7f});
+    launch("fathom_axpby_elem", grid(n), BLOCK, 0,
+           fathom_cuda_axpby_elem_args{xe, ye, n, 0.3f, -1.7f});
     std::vector<double> expected(n), expected_elem(n);
     std::vector<float> plain(n);
     for (int64_t i = 0; i < n; i++) {
@@ -60,13 +62,14 @@ TEST(sum_of_squares) {
       Tensor x = Tensor::floats(u), partials = Tensor::empty_bytes(8 * blocks);
       const double start = 0.25;
       Tensor sum = Tensor::bytes(&start, 8);
-      launch("fathom_partial_squares", {blocks}, BLOCK, 0, fathom_cuda_partial_squares_args{x, partials, n});
+      launch("fathom_partial_squares", {blocks}, BLOCK, 0,
+             fathom_cuda_partial_squares_args{x, partials, n});
       launch("fathom_sum_partials", {1}, BLOCK, 0,
              fathom_cuda_sum_partials_args{partials, sum, static_cast<int32_t>(blocks), 1});
       double actual;
       memcpy(&actual, sum.bytes().data(), 8);
-      EXPECT(std::fabs(actual - expected) < 1e-12 * expected, "n %lld: %.17g, expected %.17g", (long long)n, actual,
-             expected);
+      EXPECT(std::fabs(actual - expected) < 1e-12 * expected, "n %lld: %.17g, expected %.17g",
+             (long long)n, actual, expected);
     }
   }
 }

@@ -2,7 +2,8 @@
 #include "args.h"
 #include "dev.h"
 
-extern "C" __global__ void __launch_bounds__(32) divergent_shuffle(const GRID_CONSTANT broken_args args) {
+extern "C" __global__ void __launch_bounds__(32)
+    divergent_shuffle(const GRID_CONSTANT broken_args args) {
   float v = args.x[threadIdx.x];
   if (args.repaired || threadIdx.x < 16) {
     v += __shfl_xor_sync(0xffffffffu, v, 1);

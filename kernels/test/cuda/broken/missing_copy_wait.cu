@@ -2,7 +2,8 @@
 #include "args.h"
 #include "dev.h"
 
-extern "C" __global__ void __launch_bounds__(32) missing_copy_wait(const GRID_CONSTANT broken_args args) {
+extern "C" __global__ void __launch_bounds__(32)
+    missing_copy_wait(const GRID_CONSTANT broken_args args) {
   EXTERN_SHARED(memory);
   float* tile = (float*)memory;
   const int i = (int)threadIdx.x;

@@ -2,7 +2,8 @@
 #include "args.h"
 #include "dev.h"
 
-extern "C" __global__ void __launch_bounds__(64) uninitialised_shared(const GRID_CONSTANT broken_args args) {
+extern "C" __global__ void __launch_bounds__(64)
+    uninitialised_shared(const GRID_CONSTANT broken_args args) {
   __shared__ float fixed[64];
   EXTERN_SHARED(memory);
   float* variable = (float*)memory;

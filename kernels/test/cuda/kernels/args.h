@@ -14,7 +14,8 @@ typedef struct {
 } fragment_args;
 
 typedef struct {
-  fathom_cuda_tensor_map a, b, c; /* A [M,K], B [N,K], C [M,N]: boxes of 64 x 64, 64 x 64, 64 x 32 */
+  fathom_cuda_tensor_map a, b,
+      c; /* A [M,K], B [N,K], C [M,N]: boxes of 64 x 64, 64 x 64, 64 x 32 */
   int32_t k;
   int32_t broken; /* which fault the kernel has; 0: none */
 } gemm90_args;
@@ -27,7 +28,7 @@ enum {
 typedef struct {
   const void* a; /* bf16, copied to shared memory as it is */
   const void* b;
-  float* d; /* [64,n] */
+  float* d;                            /* [64,n] */
   uint64_t a_descriptor, b_descriptor; /* without the address */
   int32_t a_bytes, b_bytes;            /* multiples of 1024 */
   int32_t n;                           /* 8, 64, 96 or 256 */

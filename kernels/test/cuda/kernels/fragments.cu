@@ -1,4 +1,7 @@
-/* C = A B, 16 x 16 x 16, by one warp: every way to load fragments. A and B lie in shared memory with ld 24. */
+/*
+ * C = A B, 16 x 16 x 16, by one warp: every way to load fragments. A and B lie in shared memory
+ * with ld 24.
+ */
 #include "args.h"
 #include "dev.h"
 
@@ -47,7 +50,8 @@ extern "C" __global__ void __launch_bounds__(32) fragments(const GRID_CONSTANT f
   }
   for (int half = 0; half < 2; half++) {
 #pragma unroll
-    for (int i = 0; i < 4; i++) args.c[fragment_row(i) * 16 + fragment_column(i) + 8 * half] = c[half].x[i];
+    for (int i = 0; i < 4; i++)
+      args.c[fragment_row(i) * 16 + fragment_column(i) + 8 * half] = c[half].x[i];
   }
 }
 REGISTER_KERNEL(fragments)

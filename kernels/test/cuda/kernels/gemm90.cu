@@ -1,6 +1,6 @@
 /*
- * C = A B^T by TMA, a ring of mbarriers and wgmma: a producer warp and a consumer warpgroup. `broken` puts one
- * of the faults into it that such kernels have.
+ * C = A B^T by TMA, a ring of mbarriers and wgmma: a producer warp and a consumer warpgroup.
+ * `broken` puts one of the faults into it that such kernels have.
  */
 #include "args.h"
 #include "dev90.h"
@@ -25,7 +25,9 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
     for (int t = 0; thread == CONSUMERS && t < steps; t++) {
       const int s = t % GEMM90_STAGES, turn = t / GEMM90_STAGES % 2;
       if (args.broken != 2) mbarrier_wait(empty + s, turn ^ 1);
-      mbarrier_arrive_expect(full + s, args.broken == 3 ? TILE : args.broken == 4 ? 3 * TILE : 2 * TILE);
+      mbarrier_arrive_expect(full + s, args.broken == 3   ? TILE
+                                       : args.broken == 4 ? 3 * TILE
+                                                          : 2 * TILE);
       if (args.broken == 5) mbarrier_arrive(full + s);
       tensor_load(memory + s * GEMM90_STAGE, args.a, t * 64, (int)blockIdx.y * 64, full + s);
       tensor_load(memory + s * GEMM90_STAGE + TILE, args.b, t * 64, (int)blockIdx.x * 64, full + s);
@@ -63,7 +65,8 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
   barrier_sync(1, CONSUMERS);
   if (thread == 0) {
     for (int half = 0; half < 2; half++) {
-      tensor_store(args.c, (int)blockIdx.x * 64 + 32 * half, (int)blockIdx.y * 64, output + half * HALF);
+      tensor_store(args.c, (int)blockIdx.x * 64 + 32 * half, (int)blockIdx.y * 64,
+                   output + half * HALF);
     }
     tensor_store_commit();
     if (args.broken != 9) tensor_store_wait<0>();

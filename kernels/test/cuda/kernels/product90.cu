@@ -5,7 +5,8 @@
 template <int N, bool AT, bool BT>
 DEV void product(const product90_args& args, unsigned char* memory) {
   float d[N / 2];
-  const uint64_t b = args.b_descriptor | wgmma_descriptor(memory + args.a_bytes, 0, 0, Swizzle::NONE);
+  const uint64_t b =
+      args.b_descriptor | wgmma_descriptor(memory + args.a_bytes, 0, 0, Swizzle::NONE);
   FragA a;
   if (args.a_registers) { /* A is [64,16] without a swizzle here */
     const bf16* tile = (const bf16*)memory + threadIdx.x / 32 * 16 * 16;
@@ -15,7 +16,8 @@ DEV void product(const product90_args& args, unsigned char* memory) {
   if (args.a_registers) {
     wgmma<N, BT>(d, a, b, false);
   } else {
-    wgmma<N, AT, BT>(d, args.a_descriptor | wgmma_descriptor(memory, 0, 0, Swizzle::NONE), b, false);
+    wgmma<N, AT, BT>(d, args.a_descriptor | wgmma_descriptor(memory, 0, 0, Swizzle::NONE), b,
+                     false);
   }
   wgmma_commit();
   wgmma_wait<0>();
@@ -36,9 +38,11 @@ DEV void product_of_layouts(const product90_args& args, unsigned char* memory) {
   }
 }
 
-extern "C" __global__ void __launch_bounds__(128) product90(const GRID_CONSTANT product90_args args) {
+extern "C" __global__ void __launch_bounds__(128)
+    product90(const GRID_CONSTANT product90_args args) {
   EXTERN_SHARED(memory);
-  for (int i = (int)threadIdx.x; i < args.a_bytes; i += 128) memory[i] = ((const unsigned char*)args.a)[i];
+  for (int i = (int)threadIdx.x; i < args.a_bytes; i += 128)
+    memory[i] = ((const unsigned char*)args.a)[i];
   for (int i = (int)threadIdx.x; i < args.b_bytes; i += 128) {
     memory[args.a_bytes + i] = ((const unsigned char*)args.b)[i];
   }
