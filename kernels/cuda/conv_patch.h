@@ -29,8 +29,7 @@ DEV PixelsOfPatch patch_place(int height, int width, int tiles_across_channels) 
   return p;
 }
 
-/* Fragments of the patch; two slots, so that the next channels can arrive while these are in use.
- */
+/* Fragments of the patch; of its two slots one can be filled while the other is in use. */
 struct PatchOperand {
   elem* slots;
   DEV_MEMBER const elem* tile(int step, int slot) const {

@@ -20,8 +20,7 @@ struct PixelsOfPatch {
   }
 };
 
-/* A tile's rows are neighbours among the pixels of a map whose row and column have a given parity.
- */
+/* A tile's rows are neighbours among the pixels whose row and column have a given parity. */
 struct PixelsOfParity {
   int64_t first, pixels;
   int class_height, class_width, parity_y, parity_x, height, width;

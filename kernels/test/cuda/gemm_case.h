@@ -114,8 +114,7 @@ inline std::vector<float> stored(const std::vector<double>& values) {
   return to_elem(to_float(values));
 }
 
-/* Fails where a result's bits differ from those of an earlier run, under another order of threads.
- */
+/* Fails where a result's bits differ from those of an earlier run under another schedule. */
 inline void expect_same_bits(const char* what, const std::vector<float>& values) {
   static std::vector<std::pair<std::string, std::vector<float>>> seen;
   const std::string key = std::string(what) + (elem_is_float() ? " float" : " bf16");
