@@ -1,10 +1,11 @@
 /*
- * What the kernels that multiply matrices on tensor cores (linear, conv, conv_transpose) share: their tiles
- * and how the host chooses one. C [M,N] = A [M,K] B [K,N].
+ * What the kernels that multiply matrices on tensor cores (linear, conv, conv_transpose) share:
+ * their tiles and how the host chooses one. C [M,N] = A [M,K] B [K,N].
  *
- * A block computes one tile of C, or of a part of the sum over K: grid x counts the tiles, with N running
- * fastest (tile t has rows from t / ceil(N/n) * m and columns from t % ceil(N/n) * n), grid y the `splits`
- * of K. Shared memory is dynamic, in bytes, for bf16; twice that in the float variant.
+ * A block computes one tile of C, or of a part of the sum over K: grid x counts the tiles, with N
+ * running fastest (tile t has rows from t / ceil(N/n) * m and columns from t % ceil(N/n) * n), grid
+ * y the `splits` of K. Shared memory is dynamic, in bytes, for bf16; twice that in the float
+ * variant.
  *
  *   kernel      tile m x n  threads  shared bytes  blocks per SM, sm_80 / sm_90
  *   ..._128x128  128 x 128      256         81920   2 / 2
@@ -13,11 +14,12 @@
  *   ..._128x32   128 x 32       128         51200   3 / 4   convolutions alone
  *   ..._any       64 x 64       128         40960   as 64x64: any sizes and strides, slower
  *
- * All but ..._any take rows of elem whose length (and stride) is a multiple of 8 and whose start is aligned
- * to 16 bytes; which rows, each operator says. Packed weights always are.
+ * All but ..._any take rows of elem whose length (and stride) is a multiple of 8 and whose start is
+ * aligned to 16 bytes; which rows, each operator says. Packed weights always are.
  *
- * Splits: with splits > 1 every block writes its part of the sum, float32, to partial [splits][M][N], and
- * a second kernel, ..._reduce, adds the parts in their order and finishes. Without, partial is NULL.
+ * Splits: with splits > 1 every block writes its part of the sum, float32, to partial
+ * [splits][M][N], and a second kernel, ..._reduce, adds the parts in their order and finishes.
+ * Without, partial is NULL.
  */
 #ifndef FATHOM_CUDA_ARGS_GEMM_H
 #define FATHOM_CUDA_ARGS_GEMM_H
@@ -31,30 +33,38 @@ enum {
   FATHOM_GEMM_REDUCE_THREADS = 256
 };
 
-/* Tiles, in the order in which the host tries them. */
+/* Tiles, in the order in which the host tries them, and what a launch needs. */
 enum {
   FATHOM_GEMM_128X128 = 0,
   FATHOM_GEMM_128X64 = 1,
   FATHOM_GEMM_64X64 = 2,
   FATHOM_GEMM_128X32 = 3,
-  FATHOM_GEMM_TILES = 4
+  FATHOM_GEMM_TILES = 4,
+  FATHOM_GEMM_128X128_THREADS = 256,
+  FATHOM_GEMM_128X64_THREADS = 128,
+  FATHOM_GEMM_64X64_THREADS = 128,
+  FATHOM_GEMM_128X32_THREADS = 128,
+  FATHOM_GEMM_128X128_SHARED = 81920,
+  FATHOM_GEMM_128X64_SHARED = 61440,
+  FATHOM_GEMM_64X64_SHARED = 40960,
+  FATHOM_GEMM_128X32_SHARED = 51200
 };
 
 /*
  * The host's choice of a tile and of splits, a pure function of the sizes and of the number of
- * multiprocessors S. For each tile m x n that the operator has, in the order above, and each number of
- * splits s in 1, 2, 4, 8, 16 with ceil(K/32) >= 8 s, or s = 1:
+ * multiprocessors S. For each tile m x n that the operator has, in the order above, and each number
+ * of splits s in 1, 2, 4, ..., 128 with ceil(K/32) >= 8 s, or s = 1:
  *
  *   tiles = ceil(M/m) * ceil(N/n)          steps = ceil(ceil(K/32) / s)
  *   waves = ceil(tiles * s / S)
- *   cost  = waves * m * n * (steps + 6) * w    w: 16 (128x128), 18 (128x64), 22 (64x64), 20 (128x32)
+ *   cost  = waves * m * n * (steps + 6) * w  w: 16 (128x128), 18 (128x64), 22 (64x64), 20 (128x32)
  *         + (s > 1 ? 8 * s * M * N / S : 0)
  *
- * in 64-bit integers (the divisions round down unless written as ceil), and the first with the least cost
- * is taken. waves stands for time as a multiprocessor shares its tensor cores among its blocks; 6 steps
- * stand for filling the pipeline and for the epilogue; w for the operands that a tile reads per product,
- * in 16ths; the last term for the traffic of the parts. An operator whose rows are not aligned takes
- * ..._any, with the splits of 64X64.
+ * in 64-bit integers (the divisions round down unless written as ceil), and the first with the
+ * least cost is taken. waves stands for time as a multiprocessor shares its tensor cores among its
+ * blocks; 6 steps stand for filling the pipeline and for the epilogue; w for the operands that a
+ * tile reads per product, in 16ths; the last term for the traffic of the parts. An operator whose
+ * rows are not aligned takes ..._any, with the splits of 64X64.
  *
  * Example: ViT-S, one picture, fc1: M = 1370, N = 1536, K = 384, S = 132.
  *   128x128, s = 1: tiles 11 * 12 = 132, waves 1, cost 1 * 16384 * (12 + 6) * 16 = 4718592
@@ -63,15 +73,12 @@ enum {
  *   (12 steps are too few for splits) -> 128x128, 1 split.
  * Example: ViT-L, one picture, proj: M = 1370, N = 1024, K = 1024, S = 132.
  *   128x128, s = 1: tiles 88, waves 1, cost 16384 * 38 * 16 = 9961472
- *   128x128, s = 2: waves ceil(176/132) = 2, cost 2 * 16384 * 22 * 16 + 8 * 2 * 1402880 / 132 = 11704382
+ *   128x128, s = 2: waves ceil(176/132) = 2, cost 2 * 16384 * 22 * 16 + 8 * 2 * 1402880 / 132 =
+ *   11704382
  *   128x64,  s = 1: tiles 176, waves 2, cost 2 * 8192 * 38 * 18 = 11206656
- *   128x64,  s = 2: waves ceil(352/132) = 3, cost 3 * 8192 * 22 * 18 + 8 * 2 * 1402880 / 132 = 9902142
+ *   128x64,  s = 2: waves 3, cost 3 * 8192 * 22 * 18 + 8 * 2 * 1402880 / 132 = 9902142
  *   64x64,   s = 1: tiles 352, waves 3, cost 3 * 4096 * 38 * 22 = 10272768
  *   (all others cost more) -> 128x64, 2 splits.
  */
-typedef struct {
-  int32_t tile;   /* FATHOM_GEMM_... */
-  int32_t splits;
-} fathom_cuda_gemm_plan;
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Parameters of the linear kernels (linear.cu, linear_backward.cu). `elem` is the kernels' element type:
- * bf16, or float in the variant for exact tests. Tiles, splits and grids: args_gemm.h.
+ * Parameters of the linear kernels (linear.cu, linear_backward.cu). `elem` is the kernels' element
+ * type: bf16, or float in the variant for exact tests. Tiles, splits and grids: args_gemm.h.
  *
- * A weight [out,in] is packed as elem [out][in8], in8 being `in` rounded up to a multiple of 8, zeros in
- * the rest.
+ * A weight [out,in] is packed as elem [out][in8], in8 being `in` rounded up to a multiple of 8,
+ * zeros in the rest.
  */
 #ifndef FATHOM_CUDA_ARGS_LINEAR_H
 #define FATHOM_CUDA_ARGS_LINEAR_H
@@ -18,12 +18,12 @@ enum {
 };
 
 /*
- * fathom_pack_weight: packed[a][b][c] = factor[a] * weight[a * stride_a + b * stride_b + c * stride_c] for
- * c < in, 0 for in <= c < in8. a < size_a, b < size_b.
+ * fathom_pack_weight: packed[a][b][c] = factor[a] * weight[a * stride_a + b * stride_b + c *
+ * stride_c] for c < in, 0 for in <= c < in8. a < size_a, b < size_b.
  *
- *   linear          [out,in]        a = out, b = 1;        strides in, 0, 1
- *   conv2d          [out,in,k,k]    a = out, b = k k;      strides in k k, 1, k k  -> elem [out][k][k][in8]
- *   conv_transpose  [in,out,k,k]    a = k k, b = out;      strides 1, k k, out k k -> elem [k][k][out][in8]
+ *   linear          [out,in]      a = out, b = 1;    strides in, 0, 1
+ *   conv2d          [out,in,k,k]  a = out, b = k k;  strides in k k, 1, k k:  elem [out][k][k][in8]
+ *   conv_transpose  [in,out,k,k]  a = k k, b = out;  strides 1, k k, out k k: elem [k][k][out][in8]
  *
  * grid: ceil(size_a * size_b * in8 / 256); block: 256; shared: 0.
  */
@@ -39,8 +39,8 @@ typedef struct {
 /*
  * fathom_linear_<tile>, fathom_linear_reduce: y = residual + scale * activation(x weight^T + bias);
  * M = rows, N = out, K = in8 (in rounded up to a multiple of 8).
- * Aligned, for the kernels other than ..._any: x to 16 bytes, in and x_stride multiples of 8. out may be
- * anything, but is faster as a multiple of 8.
+ * Aligned, for the kernels other than ..._any: x to 16 bytes, in and x_stride multiples of 8. out
+ * may be anything, but is faster as a multiple of 8.
  *
  * grid: (ceil(rows/m) * ceil(out/n), splits); block, shared: by the tile.
  * fathom_linear_reduce, with splits > 1:
@@ -64,13 +64,14 @@ typedef struct {
 } fathom_cuda_linear_args;
 
 /*
- * fathom_linear_sm90: the same for sm_90a (bf16 alone), with partial NULL and splits 1. Aligned as the tiles
- * above, rows of x as tensor_map wants them: x to 16 bytes, x_stride a multiple of 8. Blocks stay and take
- * the tiles blockIdx.x, blockIdx.x + gridDim.x, ..., of 128 x 128, N fastest.
+ * fathom_linear_sm90: the same for sm_90a (bf16 alone), with partial NULL and splits 1. Aligned as
+ * the tiles above, rows of x as tensor_map wants them: x to 16 bytes, x_stride a multiple of 8.
+ * Blocks stay and take the tiles blockIdx.x, blockIdx.x + gridDim.x, ..., of 128 x 128, N fastest.
  *
- * Tensor maps of 2 dimensions of bf16, boxes of LINEAR90_K columns and 128 rows, swizzle 128 bytes, zeros
- * outside: x_map [rows,in] with rows x_stride apart, packed_map [out,in8].
- * grid: min(ceil(rows/128) * ceil(out/128), multiprocessors); block: 384; shared: LINEAR90_SHARED bytes.
+ * Tensor maps of 2 dimensions of bf16, boxes of LINEAR90_K columns and 128 rows, swizzle 128 bytes,
+ * zeros outside: x_map [rows,in] with rows x_stride apart, packed_map [out,in8].
+ *
+ * grid: min(ceil(rows/128) * ceil(out/128), multiprocessors); block: 384; shared: LINEAR90_SHARED.
  * To be taken for aligned layers on sm_90 unless the plan of args_gemm.h has splits.
  */
 enum {
@@ -79,7 +80,7 @@ enum {
   FATHOM_LINEAR90_THREADS = 384,
   FATHOM_LINEAR90_STAGES = 4,
   FATHOM_LINEAR90_STAGE = 2 * 128 * 64 * 2, /* bytes: x, then the weight */
-  FATHOM_LINEAR90_C_STRIDE = 128 + 8,       /* floats, of the 16 rows that a warp brings to y at a time */
+  FATHOM_LINEAR90_C_STRIDE = 128 + 8,       /* floats, between rows of C on their way to y */
   FATHOM_LINEAR90_SHARED = 4 * 32768 + 8 * 16 * 136 * 4 + 128
 };
 typedef struct {
@@ -88,26 +89,26 @@ typedef struct {
 } fathom_cuda_linear90_args;
 
 /*
- * The backward pass of linear, by the CPU's method (kernels/cpu/linear_backward.c). An activation and a
- * scale never come together. The host launches what is needed:
+ * The backward pass of linear, by the CPU's method (kernels/cpu/linear_backward.c). An activation
+ * and a scale never come together. The host launches what is needed:
  *
  * 1. fathom_differentiate, with an activation or where d_bias, or d_scale with a bias, is wanted.
  *    dz is its output with an activation, dy itself without one.
- * 2. For dx: fathom_pack_weight with the scale as factor, where there is one, into scratch memory (in a
- *    step where the weight has no scale the forward pass's packed weight serves); fathom_linear_dx_<tile>,
- *    and fathom_linear_dx_reduce with splits.
- * 3. For d_weight and d_scale: fathom_linear_d_weight_<tile>, and fathom_linear_d_weight_reduce with splits
- *    or where d_scale is wanted.
+ * 2. For dx: fathom_pack_weight with the scale as factor, where there is one, into scratch memory
+ *    (in a step where the weight has no scale the forward pass's packed weight serves);
+ *    fathom_linear_dx_<tile>, and fathom_linear_dx_reduce with splits.
+ * 3. For d_weight and d_scale: fathom_linear_d_weight_<tile>, and fathom_linear_d_weight_reduce
+ *    with splits or where d_scale is wanted.
  * 4. For d_bias and d_scale: fathom_linear_vectors.
  */
 
 /*
- * fathom_differentiate: dz = dy * activation'(z) and block_sums, the sums over blocks of rows of dz (of dy
- * without an activation; then dz is NULL). Also the mask of a convolution's ReLU (z: what it returned) and
- * the sums for its d_bias.
+ * fathom_differentiate: dz = dy * activation'(z) and block_sums, the sums over blocks of rows of dz
+ * (of dy without an activation; then dz is NULL). Also the mask of a convolution's ReLU (z: what it
+ * returned) and the sums for its d_bias.
  *
- * chunks = min(32, the least power of two >= ceil(columns / 8)): a block takes 8 * chunks columns, and
- * blocks = ceil(rows / block_rows) with block_rows = max(64, ceil(rows / MOST_SUMS)).
+ * chunks = min(32, the least power of two >= ceil(columns / 8)): a block takes 8 * chunks columns,
+ * and blocks = ceil(rows / block_rows) with block_rows = max(64, ceil(rows / MOST_SUMS)).
  * grid: (ceil(columns / (8 * chunks)), blocks); block: 256; shared: 0.
  * workspace: block_sums, blocks * columns floats.
  */
@@ -122,8 +123,10 @@ typedef struct {
 } fathom_cuda_differentiate_args;
 
 /*
- * fathom_linear_dx_<tile>, fathom_linear_dx_reduce: dx = or += dz weight; M = rows, N = in, K = out.
- * Tiles: 128x128, 128x64, 64x64, any. Aligned: out a multiple of 8 (so that rows of dz are aligned).
+ * fathom_linear_dx_<tile>, fathom_linear_dx_reduce: dx = or += dz weight; M = rows, N = in, K =
+ * out.
+ * Tiles: 128x128, 128x64, 64x64, any. Aligned: out a multiple of 8 (so that rows of dz are
+ * aligned).
  *
  * grid: (ceil(rows/m) * ceil(in/n), splits); block, shared: by the tile.
  * reduce: grid: ceil(rows * ceil(in/8) / 256); block: 256; shared: 0.
@@ -144,11 +147,13 @@ typedef struct {
  * fathom_linear_d_weight_<tile>: G = dz^T x, d_weight += scale * G; M = out, N = in, K = rows.
  * Tiles: 128x128, 128x64, 64x64, any. Aligned: x to 16 bytes, in, x_stride and out multiples of 8.
  * Where partial is given, even with splits 1, only the parts of G are written, and
- * fathom_linear_d_weight_reduce makes d_weight and scale_products [out], the sum over k of weight * G.
+ * fathom_linear_d_weight_reduce makes d_weight and scale_products [out], the sum over k of weight *
+ * G.
  *
  * grid: (ceil(out/m) * ceil(in/n), splits); block, shared: by the tile.
  * reduce: grid: out; block: 256; shared: 0.
- * workspace: partial, splits * out * in floats, with splits > 1 or for d_scale; scale_products, out floats.
+ * workspace: partial, splits * out * in floats, with splits > 1 or for d_scale; scale_products, out
+ * floats.
  */
 typedef struct {
   const void* dz;        /* elem [rows,out]; dy where there is a scale */

@@ -1,13 +1,14 @@
 /*
- * Convolutions 1x1 and 3x3 as products of gathered pixels with the weight, with what is fused before
- * (ReLU) and after them (bias, activation, residuals, projection to one channel).
+ * Convolutions 1x1 and 3x3 as products of gathered pixels with the weight, with what is fused
+ * before (ReLU) and after them (bias, activation, residuals, projection to one channel).
  */
 #include "conv_sink.h"
 
 template <class Tile, bool ALIGNED>
 DEV void conv2d(const fathom_cuda_conv2d_args& args, unsigned char* memory) {
   const TilePlace place = tile_place<Tile>(args.out);
-  const int out_height = ceil_div(args.height, args.stride), out_width = ceil_div(args.width, args.stride);
+  const int out_height = ceil_div(args.height, args.stride),
+            out_width = ceil_div(args.width, args.stride);
   const int64_t pixels = (int64_t)args.batch * out_height * out_width;
   const int depth = args.kernel * args.kernel * round_up_8(args.in);
   const GemmSteps steps = gemm_steps(depth, args.splits);
@@ -15,16 +16,18 @@ DEV void conv2d(const fathom_cuda_conv2d_args& args, unsigned char* memory) {
   GatherOperand<Tile::M, Tile::THREADS, ALIGNED> x;
   RowOperand<Tile::N, Tile::THREADS, true> weight;
   x.init(shared, (const elem*)args.x,
-         conv_window(args.height, args.width, args.in, out_height, out_width, args.kernel, args.stride,
-                     (args.kernel - 1) / 2),
+         conv_window(args.height, args.width, args.in, out_height, out_width, args.kernel,
+                     args.stride, (args.kernel - 1) / 2),
          place.row, pixels, steps.first);
-  weight.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.packed, depth, place.column,
-              args.out, depth);
+  weight.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.packed, depth,
+              place.column, args.out, depth);
   GemmSums<Tile> sums;
   multiply<Tile>(x, weight, steps, WithRelu{args.relu_input != 0}, AsTheyAre(), sums);
   const PixelsInOrder order = {place.row, pixels};
   if (args.partial)
-    finish_tile<Tile>(sums, memory, PartialPixelSink<PixelsInOrder>{args.partial, order, place.column, pixels, args.out});
+    finish_tile<Tile>(
+        sums, memory,
+        PartialPixelSink<PixelsInOrder>{args.partial, order, place.column, pixels, args.out});
   else
     finish_convolution<Tile>(sums, memory, args, order, place.column);
 }

@@ -1,7 +1,8 @@
 /*
- * Operands of convolutions as products (gemm_tile.h): pixels gathered from a map under the taps of a
- * kernel, with zeros outside of the map, and weights in the order in which the gradients need them. Along
- * (tap, channel), channels are rounded up to a multiple of 8, so that 8 neighbours have one tap.
+ * Operands of convolutions as products (gemm_tile.h): pixels gathered from a map under the taps of
+ * a kernel, with zeros outside of the map, and weights in the order in which the gradients need
+ * them. Along (tap, channel), channels are rounded up to a multiple of 8, so that 8 neighbours have
+ * one tap.
  */
 #ifndef FATHOM_CUDA_CONV_OPERAND_H
 #define FATHOM_CUDA_CONV_OPERAND_H
@@ -21,8 +22,8 @@ struct Window {
 };
 
 /* A convolution's own window. */
-DEV Window conv_window(int height, int width, int channels, int out_height, int out_width, int kernel,
-                       int stride, int margin) {
+DEV Window conv_window(int height, int width, int channels, int out_height, int out_width,
+                       int kernel, int stride, int margin) {
   Window w;
   w.height = height, w.width = width, w.channels = channels;
   w.out_height = out_height, w.out_width = out_width;
@@ -79,8 +80,8 @@ struct GatherOperand {
   const elem* from[PASSES]; /* the map's pixel under tap (0, 0), which may be outside */
   int y[PASSES], x[PASSES];
 
-  DEV_MEMBER void init(elem* shared, const elem* map, const Window& w, int64_t first, int64_t pixels,
-                       int first_step) {
+  DEV_MEMBER void init(elem* shared, const elem* map, const Window& w, int64_t first,
+                       int64_t pixels, int first_step) {
     const int row = (int)threadIdx.x / CHUNKS, chunk = (int)threadIdx.x % CHUNKS * 8;
     slots = shared;
     window = w;
@@ -94,7 +95,9 @@ struct GatherOperand {
       p.start(number, w.out_height, w.out_width);
       y[pass] = number < pixels ? p.y * w.step + w.first_y : -(1 << 29);
       x[pass] = p.x * w.step + w.first_x;
-      from[pass] = map + (((int64_t)p.b * w.height + p.y * w.step + w.first_y) * w.width + x[pass]) * w.channels;
+      from[pass] =
+          map +
+          (((int64_t)p.b * w.height + p.y * w.step + w.first_y) * w.width + x[pass]) * w.channels;
     }
   }
   DEV_MEMBER void fetch(int step, int slot) {
@@ -120,19 +123,20 @@ struct GatherOperand {
   }
 };
 
-/* Operand B [pixels][tap,channel]: the same seen from the gradient of the weight, K being the pixels. */
+/* Operand B [pixels][tap,channel]: the same seen from the gradient of the weight, K being the
+ * pixels. */
 template <int COLUMNS, int THREADS, bool ALIGNED>
 struct PixelOperand : ColumnTile<COLUMNS, THREADS> {
   typedef ColumnTile<COLUMNS, THREADS> Base;
   const elem* map;
   Window window;
-  int n, ty, tx, c;  /* this thread's columns */
+  int n, ty, tx, c; /* this thread's columns */
   int64_t number, pixels;
-  int rows, rest;    /* of the output map in a step: whole rows, then pixels */
+  int rows, rest; /* of the output map in a step: whole rows, then pixels */
   Pixel pixel[Base::PASSES];
 
-  DEV_MEMBER void init(elem* shared, const elem* from, const Window& w, int first, int64_t pixel_count,
-                       int first_step) {
+  DEV_MEMBER void init(elem* shared, const elem* from, const Window& w, int first,
+                       int64_t pixel_count, int first_step) {
     this->slots = shared;
     map = from;
     window = w;
@@ -154,12 +158,15 @@ struct PixelOperand : ColumnTile<COLUMNS, THREADS> {
 #pragma unroll
     for (int pass = 0; pass < Base::PASSES; pass++) {
       Pixel& p = pixel[pass];
-      const int y = p.y * window.step + window.first_y + ty, x = p.x * window.step + window.first_x + tx;
-      const bool inside = number + pass * Base::PASS < pixels && (unsigned)y < (unsigned)window.height &&
+      const int y = p.y * window.step + window.first_y + ty,
+                x = p.x * window.step + window.first_x + tx;
+      const bool inside = number + pass * Base::PASS < pixels &&
+                          (unsigned)y < (unsigned)window.height &&
                           (unsigned)x < (unsigned)window.width;
-      fetch_8<ALIGNED>(to + pass * Base::PASS * Base::STRIDE,
-                       map + (((int64_t)p.b * window.height + y) * window.width + x) * window.channels + c,
-                       inside ? n : 0);
+      fetch_8<ALIGNED>(
+          to + pass * Base::PASS * Base::STRIDE,
+          map + (((int64_t)p.b * window.height + y) * window.width + x) * window.channels + c,
+          inside ? n : 0);
       p.x += rest;
       p.y += rows;
       if (p.x >= window.out_width) {
@@ -176,8 +183,8 @@ struct PixelOperand : ColumnTile<COLUMNS, THREADS> {
 };
 
 /*
- * Operand B [tap,channel][columns]: weights seen from the gradient of the input. Row (tap, o) begins at
- * packed + (first + ty * step_y + tx * step_x) * tap_stride + o * row_stride.
+ * Operand B [tap,channel][columns]: weights seen from the gradient of the input. Row (tap, o)
+ * begins at packed + (first + ty * step_y + tx * step_x) * tap_stride + o * row_stride.
  */
 struct TapWeights {
   int first, step_y, step_x;
@@ -214,8 +221,9 @@ struct TapWeightOperand : ColumnTile<COLUMNS, THREADS> {
     for (int pass = 0; pass < Base::PASSES; pass++) {
       TapPosition& p = position[pass];
       const bool exists = p.ty < taps_y && p.c < channels;
-      const int64_t row = (weights.first + p.ty * weights.step_y + p.tx * weights.step_x) * weights.tap_stride +
-                          p.c * weights.row_stride;
+      const int64_t row =
+          (weights.first + p.ty * weights.step_y + p.tx * weights.step_x) * weights.tap_stride +
+          p.c * weights.row_stride;
       copy_async_8(to + pass * Base::PASS * Base::STRIDE, from + row, exists && columns > 0);
       p.advance(channels8, taps_x);
     }

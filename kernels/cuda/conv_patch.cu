@@ -1,6 +1,7 @@
 /*
- * 3x3 convolutions with stride 1 on patches of 8 x 16 output pixels: each pixel of the input is brought to
- * shared memory once for all nine taps, which also makes a bilinear resize of the input affordable there.
+ * 3x3 convolutions with stride 1 on patches of 8 x 16 output pixels: each pixel of the input is
+ * brought to shared memory once for all nine taps, which also makes a bilinear resize of the input
+ * affordable there.
  */
 #include "conv_patch.h"
 
@@ -21,7 +22,8 @@ DEV void conv2d_patch(const fathom_cuda_conv2d_args& args, unsigned char* memory
   weight.init(PatchMemory<Tile>::weights(memory), (const elem*)args.packed, round_up_8(args.in),
               first_column, args.out);
   GemmSums<Tile> sums;
-  multiply<Tile>(x, weight, patch_steps(args.in), WithRelu{args.relu_input != 0}, AsTheyAre(), sums);
+  multiply<Tile>(x, weight, patch_steps(args.in), WithRelu{args.relu_input != 0}, AsTheyAre(),
+                 sums);
   finish_convolution<Tile>(sums, memory, args, place, first_column);
 }
 
@@ -43,12 +45,13 @@ DEV void conv2d_resized(const fathom_cuda_conv2d_args& args, unsigned char* memo
   const PixelsOfPatch place = patch_place(args.height, args.width, across);
   ResizedPatch<Tile::THREADS> x;
   PatchWeightRows<Tile::N, Tile::THREADS> weight;
-  x.init((elem*)memory, PatchMemory<Tile>::lines(memory), (const elem*)args.x, place, args.source_height,
-         args.source_width, args.in);
+  x.init((elem*)memory, PatchMemory<Tile>::lines(memory), (const elem*)args.x, place,
+         args.source_height, args.source_width, args.in);
   weight.init(PatchMemory<Tile>::weights(memory), (const elem*)args.packed, round_up_8(args.in),
               first_column, args.out);
   GemmSums<Tile> sums;
-  multiply<Tile>(x, weight, patch_steps(args.in), WithRelu{args.relu_input != 0}, AsTheyAre(), sums);
+  multiply<Tile>(x, weight, patch_steps(args.in), WithRelu{args.relu_input != 0}, AsTheyAre(),
+                 sums);
   finish_convolution<Tile>(sums, memory, args, place, first_column);
 }
 

@@ -1,7 +1,7 @@
 /*
- * Operands of a 3x3 convolution with stride 1 that computes 8 x 16 output pixels in a block: the 10 x 18
- * pixels under them lie in shared memory, 32 channels at a time, and the nine taps read them from there.
- * A step of K is (32 channels, tap), with the taps running fastest.
+ * Operands of a 3x3 convolution with stride 1 that computes 8 x 16 output pixels in a block: the 10
+ * x 18 pixels under them lie in shared memory, 32 channels at a time, and the nine taps read them
+ * from there. A step of K is (32 channels, tap), with the taps running fastest.
  */
 #ifndef FATHOM_CUDA_CONV_PATCH_H
 #define FATHOM_CUDA_CONV_PATCH_H
@@ -18,7 +18,8 @@ enum {
 /* Which 8 x 16 pixels of which map a block has. */
 DEV PixelsOfPatch patch_place(int height, int width, int tiles_across_channels) {
   const int tile = (int)blockIdx.x / tiles_across_channels;
-  const int down = ceil_div(height, FATHOM_PATCH_HEIGHT), across = ceil_div(width, FATHOM_PATCH_WIDTH);
+  const int down = ceil_div(height, FATHOM_PATCH_HEIGHT),
+            across = ceil_div(width, FATHOM_PATCH_WIDTH);
   PixelsOfPatch p;
   p.b = tile / (down * across);
   p.y = tile / across % down * FATHOM_PATCH_HEIGHT;
@@ -28,7 +29,7 @@ DEV PixelsOfPatch patch_place(int height, int width, int tiles_across_channels) 
   return p;
 }
 
-/* Fragments of the patch; two slots, so that the next channels can arrive while these are in use. */
+/* Fragments of the patch; of its two slots one can be filled while the other is in use. */
 struct PatchOperand {
   elem* slots;
   DEV_MEMBER const elem* tile(int step, int slot) const {
@@ -64,15 +65,16 @@ struct MapPatch : PatchOperand {
     for (int i = (int)threadIdx.x; i < PATCH_ROWS * PATCH_COLUMNS * 4; i += THREADS) {
       const int pixel = i / 4, chunk = i % 4 * 8;
       const int y = top + pixel / PATCH_COLUMNS, x = left + pixel % PATCH_COLUMNS;
-      const bool exists =
-          (unsigned)y < (unsigned)height && (unsigned)x < (unsigned)width && first + chunk < channels;
+      const bool exists = (unsigned)y < (unsigned)height && (unsigned)x < (unsigned)width &&
+                          first + chunk < channels;
       copy_async_8(to + pixel * PATCH_STRIDE + chunk,
                    map + ((int64_t)y * width + x) * channels + first + chunk, exists);
     }
   }
 };
 
-/* Position o of `out` in a line of `source` pixels, align_corners: index + fraction, exact in integers. */
+/* Position o of `out` in a line of `source` pixels, align_corners: index + fraction, exact in
+ * integers. */
 struct LinePosition {
   int index;
   float fraction;
@@ -90,11 +92,13 @@ DEV LinePosition line_position(int o, int source, int out) {
 template <int THREADS>
 struct ResizedPatch : PatchOperand {
   const elem* source; /* picture b */
-  const LinePosition* lines; /* of the patch's rows, then columns, in shared memory; index -1: outside */
+  const LinePosition*
+      lines; /* of the patch's rows, then columns, in shared memory; index -1: outside */
   int height, width, channels; /* of the source */
 
-  DEV_MEMBER void init(elem* shared, LinePosition* shared_lines, const elem* x, const PixelsOfPatch& place,
-                       int source_height, int source_width, int channel_count) {
+  DEV_MEMBER void init(elem* shared, LinePosition* shared_lines, const elem* x,
+                       const PixelsOfPatch& place, int source_height, int source_width,
+                       int channel_count) {
     slots = shared;
     source = x + (int64_t)place.b * source_height * source_width * channel_count;
     height = source_height, width = source_width;
@@ -124,7 +128,8 @@ struct ResizedPatch : PatchOperand {
       const LinePosition column = lines[PATCH_ROWS + pixel % PATCH_COLUMNS];
       float v[8] = {0, 0, 0, 0, 0, 0, 0, 0};
       if (row.index >= 0 && column.index >= 0 && n > 0) {
-        const elem* upper = source + ((int64_t)row.index * width + column.index) * channels + first + chunk;
+        const elem* upper =
+            source + ((int64_t)row.index * width + column.index) * channels + first + chunk;
         const elem* lower = row.index + 1 < height ? upper + (int64_t)width * channels : upper;
         const int right = column.index + 1 < width ? channels : 0;
         float a[8], b[8];
@@ -184,14 +189,16 @@ struct PatchWeightRows {
   }
 };
 
-/* Operand B [tap,channel][N] in the patch's order, for the adjoint: taps turned round, K being `out`. */
+/* Operand B [tap,channel][N] in the patch's order, for the adjoint: taps turned round, K being
+ * `out`. */
 template <int COLUMNS, int THREADS>
 struct PatchWeightColumns : ColumnTile<COLUMNS, THREADS> {
   typedef ColumnTile<COLUMNS, THREADS> Base;
   const elem* from;
   int in8, columns, out;
 
-  DEV_MEMBER void init(elem* shared, const elem* packed, int column_count8, int first, int out_count) {
+  DEV_MEMBER void init(elem* shared, const elem* packed, int column_count8, int first,
+                       int out_count) {
     this->slots = shared;
     in8 = column_count8;
     from = packed + (int64_t)this->my_k() * 9 * in8 + first + this->my_column();
@@ -204,7 +211,8 @@ struct PatchWeightColumns : ColumnTile<COLUMNS, THREADS> {
     const elem* p = from + (int64_t)first * 9 * in8 + tap * in8;
 #pragma unroll
     for (int pass = 0; pass < Base::PASSES; pass++)
-      copy_async_8(to + pass * Base::PASS * Base::STRIDE, p + (int64_t)(pass * Base::PASS) * 9 * in8,
+      copy_async_8(to + pass * Base::PASS * Base::STRIDE,
+                   p + (int64_t)(pass * Base::PASS) * 9 * in8,
                    columns > 0 && first + pass * Base::PASS < out);
   }
 };
@@ -213,7 +221,8 @@ struct PatchWeightColumns : ColumnTile<COLUMNS, THREADS> {
 template <class Tile>
 struct PatchMemory {
   static_assert(Tile::M == FATHOM_PATCH_HEIGHT * FATHOM_PATCH_WIDTH, "rows are the patch's pixels");
-  static_assert(Tile::M * Tile::C_STRIDE * 4 <= (2 * PATCH_SLOT + FATHOM_GEMM_STAGES * Tile::B_SLOT) * 2 + 256,
+  static_assert(Tile::M * Tile::C_STRIDE * 4 <=
+                    (2 * PATCH_SLOT + FATHOM_GEMM_STAGES * Tile::B_SLOT) * 2 + 256,
                 "C fits");
   static DEV_MEMBER elem* weights(unsigned char* memory) { return (elem*)memory + 2 * PATCH_SLOT; }
   static DEV_MEMBER LinePosition* lines(unsigned char* memory) {

@@ -1,6 +1,6 @@
 /*
- * The projection of channels to one number for each pixel on its own, and its gradients. Bound by memory:
- * one pass over x, the lanes that share a pixel reading 8 channels each.
+ * The projection of channels to one number for each pixel on its own, and its gradients. Bound by
+ * memory: one pass over x, the lanes that share a pixel reading 8 channels each.
  */
 #include "args_conv.h"
 #include "gemm_tile.h"
@@ -18,7 +18,8 @@ extern "C" __global__ void __launch_bounds__(FATHOM_PROJECT_THREADS)
   const bool whole = args.channels % 8 == 0;
   const float bias = args.bias[0];
   /* `first` is the same for the whole block, so that its warps stay together. */
-  for (int64_t first = (int64_t)blockIdx.x * group; first < args.pixels; first += (int64_t)gridDim.x * group) {
+  for (int64_t first = (int64_t)blockIdx.x * group; first < args.pixels;
+       first += (int64_t)gridDim.x * group) {
     const int64_t pixel = first + threadIdx.x / lanes;
     float sum = 0.0f;
     if (pixel < args.pixels) {
@@ -39,7 +40,8 @@ extern "C" __global__ void __launch_bounds__(FATHOM_PROJECT_THREADS)
 REGISTER_KERNEL(fathom_project)
 
 /* The gradient of the sum before the activation. inverse: 1 / scale, or 0 for a scale of 0. */
-DEV float sum_gradient(const fathom_cuda_project_backward_args& args, float inverse, int64_t pixel) {
+DEV float sum_gradient(const fathom_cuda_project_backward_args& args, float inverse,
+                       int64_t pixel) {
   const float dy = args.dy[pixel];
   if (args.activation == ACTIVATION_NONE) return dy * args.scale;
   const float y = args.y[pixel];
@@ -83,7 +85,8 @@ extern "C" __global__ void __launch_bounds__(FATHOM_PROJECT_THREADS)
     __syncthreads(); /* the previous channels' readers are through */
     store_8(sums + threadIdx.x * 8, sum);
     __syncthreads();
-    for (int i = (int)threadIdx.x; i < lanes * 8 && first + i < args.channels; i += FATHOM_PROJECT_THREADS) {
+    for (int i = (int)threadIdx.x; i < lanes * 8 && first + i < args.channels;
+         i += FATHOM_PROJECT_THREADS) {
       float total = 0.0f;
       for (int r = 0; r < group; r++) total += sums[r * lanes * 8 + i];
       args.weight_sums[(int64_t)blockIdx.x * args.channels + first + i] = total;

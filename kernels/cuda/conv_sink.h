@@ -20,7 +20,7 @@ struct PixelsOfPatch {
   }
 };
 
-/* A tile's rows are neighbours among the pixels of a map whose row and column have a given parity. */
+/* A tile's rows are neighbours among the pixels whose row and column have a given parity. */
 struct PixelsOfParity {
   int64_t first, pixels;
   int class_height, class_width, parity_y, parity_x, height, width;
@@ -44,11 +44,13 @@ struct PartialPixelSink {
     const int64_t pixel = order(row);
     const int c = first_column + column;
     if (pixel < 0 || c >= columns) return;
-    store_some(partial + (blockIdx.y * pixels + pixel) * columns + c, columns - c, columns % 8 == 0, v);
+    store_some(partial + (blockIdx.y * pixels + pixel) * columns + c, columns - c, columns % 8 == 0,
+               v);
   }
 };
 
-/* v = activation(v + bias) + residual + residual2 for 8 channels from c of a pixel; those past `out` 0. */
+/* v = activation(v + bias) + residual + residual2 for 8 channels from c of a pixel; those past
+ * `out` 0. */
 DEV void finish_channels(const fathom_cuda_conv2d_args& args, int64_t pixel, int c, float (&v)[8]) {
   const int n = args.out - c;
   const bool whole = args.out % 8 == 0;
@@ -113,7 +115,8 @@ struct ProjectSink {
 
 template <class Tile, class Order>
 DEV void finish_convolution(const GemmSums<Tile>& sums, unsigned char* memory,
-                            const fathom_cuda_conv2d_args& args, const Order& order, int first_column) {
+                            const fathom_cuda_conv2d_args& args, const Order& order,
+                            int first_column) {
   if (args.project_weight)
     finish_tile<Tile>(sums, memory, ProjectSink<Tile, Order>{args, order});
   else

@@ -1,6 +1,6 @@
 /*
- * Transposed convolutions whose kernel is their stride: one product for all taps, scattered on its way out;
- * the gradient of the input gathers the taps. That of the weight is conv_backward.cu's.
+ * Transposed convolutions whose kernel is their stride: one product for all taps, scattered on its
+ * way out; the gradient of the input gathers the taps. That of the weight is conv_backward.cu's.
  */
 #include "conv_sink.h"
 
@@ -48,8 +48,8 @@ DEV void conv_transpose2d(const fathom_cuda_conv_transpose2d_args& args, unsigne
   RowOperand<Tile::M, Tile::THREADS, ALIGNED> x;
   RowOperand<Tile::N, Tile::THREADS, true> weight;
   x.init(shared, (const elem*)args.x, args.in, place.row, pixels, args.in);
-  weight.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.packed, in8, place.column,
-              columns, in8);
+  weight.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.packed, in8,
+              place.column, columns, in8);
   GemmSums<Tile> sums;
   multiply<Tile>(x, weight, gemm_steps(in8, 1), AsTheyAre(), AsTheyAre(), sums);
   finish_tile<Tile>(sums, memory, ScatterSink{args, {place.row, pixels}, place.column});
@@ -83,7 +83,8 @@ struct TransposeDxSink {
 };
 
 template <class Tile, bool ALIGNED>
-DEV void conv_transpose2d_dx(const fathom_cuda_conv_transpose2d_dx_args& args, unsigned char* memory) {
+DEV void conv_transpose2d_dx(const fathom_cuda_conv_transpose2d_dx_args& args,
+                             unsigned char* memory) {
   const int k = args.kernel, in8 = round_up_8(args.in);
   const int64_t pixels = (int64_t)args.batch * args.height * args.width;
   const TilePlace place = tile_place<Tile>(args.in);
@@ -100,16 +101,17 @@ DEV void conv_transpose2d_dx(const fathom_cuda_conv_transpose2d_dx_args& args, u
   weight.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.packed, weights, window,
               place.column, in8, 0);
   GemmSums<Tile> sums;
-  multiply<Tile>(dy, weight, gemm_steps(k * k * round_up_8(args.out), 1), AsTheyAre(), AsTheyAre(), sums);
+  multiply<Tile>(dy, weight, gemm_steps(k * k * round_up_8(args.out), 1), AsTheyAre(), AsTheyAre(),
+                 sums);
   finish_tile<Tile>(sums, memory, TransposeDxSink{args, {place.row, pixels}, place.column});
 }
 
-#define CONV_TRANSPOSE2D_DX(name, Tile, ALIGNED, BLOCKS)                                                 \
-  extern "C" __global__ void GEMM_BOUNDS(Tile, BLOCKS)                                                   \
-      fathom_conv_transpose2d_dx_##name(const GRID_CONSTANT fathom_cuda_conv_transpose2d_dx_args args) { \
-    EXTERN_SHARED(memory);                                                                               \
-    conv_transpose2d_dx<Tile, ALIGNED>(args, memory);                                                    \
-  }                                                                                                      \
+#define CONV_TRANSPOSE2D_DX(name, Tile, ALIGNED, BLOCKS)                                  \
+  extern "C" __global__ void GEMM_BOUNDS(Tile, BLOCKS) fathom_conv_transpose2d_dx_##name( \
+      const GRID_CONSTANT fathom_cuda_conv_transpose2d_dx_args args) {                    \
+    EXTERN_SHARED(memory);                                                                \
+    conv_transpose2d_dx<Tile, ALIGNED>(args, memory);                                     \
+  }                                                                                       \
   REGISTER_KERNEL(fathom_conv_transpose2d_dx_##name)
 
 CONV_TRANSPOSE2D_DX(128x64, Tile128x64, true, 3)

@@ -1,16 +1,16 @@
 /*
  * C [M,N] = A [M,K] B [K,N] on tensor cores: one block computes one tile of C.
  *
- * Both operands go to shared memory in steps of 32 along K, by asynchronous copies that run STAGES - 1 steps
- * ahead; from there fragments go to registers. An operand is an object that knows where its part of a step
- * comes from:
+ * Both operands go to shared memory in steps of 32 along K, by asynchronous copies that run
+ * STAGES - 1 steps ahead; from there fragments go to registers. An operand is an object that knows where
+ * its part of a step comes from:
  *
  *   fetch(step, slot)          starts the copies of a step; called once per step, in rising order
  *   tile(step, slot)           where that step lies in shared memory
  *   load(fragment, tile, ...)  a fragment of it
  *
- * The sums leave through shared memory, so that each thread then has 8 neighbours of a row, whole 16-byte
- * accesses: finish_tile hands them to a sink, sink(row, column, values).
+ * The sums leave through shared memory, so that each thread then has 8 neighbours of a row, whole
+ * 16-byte accesses: finish_tile hands them to a sink, sink(row, column, values).
  */
 #ifndef FATHOM_CUDA_GEMM_TILE_H
 #define FATHOM_CUDA_GEMM_TILE_H
@@ -34,14 +34,15 @@ struct GemmTile {
   /* Elements of an operand's slot, enough for both ways to store it. */
   static constexpr int A_SLOT = M * (FATHOM_GEMM_K + FATHOM_GEMM_PAD);
   static constexpr int B_SLOT = N * (FATHOM_GEMM_K + FATHOM_GEMM_PAD);
-  /* Floats between rows of C in shared memory: 8 modulo 32, so that fragments meet no bank twice. */
+  /* Floats between rows of C in shared memory: 8 modulo 32, against bank conflicts. */
   static constexpr int C_STRIDE = N + 8;
-  static_assert(M * C_STRIDE * 4 <= FATHOM_GEMM_STAGES * (A_SLOT + B_SLOT) * 2, "C fits in the slots");
+  static_assert(M * C_STRIDE * 4 <= FATHOM_GEMM_STAGES * (A_SLOT + B_SLOT) * 2,
+                "C fits in the slots");
 };
 /*
- * Occupancy: registers allow 128x128 (126 registers a thread) 2 blocks on a multiprocessor, 128x64 (141) 3,
- * 64x64 (94) 5, 128x32 (112) 4; shared memory allows the numbers in args_gemm.h. The multiplication of
- * floats, done without tensor cores, needs all registers.
+ * Occupancy: registers (124 to 128 a thread) allow 128x128 2 blocks on a multiprocessor, 128x64
+ * (124 to 166) 3, 64x64 (88 to 119) 4 or 5, 128x32 (98 to 104) 4; shared memory allows the numbers
+ * in args_gemm.h. The multiplication of floats, done without tensor cores, needs all registers.
  */
 #ifdef FATHOM_ELEM_FLOAT
 #define GEMM_BOUNDS(Tile, BLOCKS) __launch_bounds__(Tile::THREADS, 1)
@@ -72,7 +73,7 @@ DEV GemmSteps gemm_steps(int depth, int splits) {
 
 /* ---- operands that are plain matrices ---- */
 
-/* Copies 8 elements to shared memory, the first n of which exist. Aligned: n is 8 or, for zeros, <= 0. */
+/* 8 elements to shared memory, the first n of which exist. Aligned: n is 8, or <= 0 for zeros. */
 template <bool ALIGNED>
 DEV void fetch_8(elem* to, const elem* from, int n) {
   if (ALIGNED) {
@@ -138,7 +139,9 @@ struct ColumnTile {
   DEV_MEMBER int my_k() const { return (int)threadIdx.x / CHUNKS; }
   DEV_MEMBER int my_column() const { return (int)threadIdx.x % CHUNKS * 8; }
   /* Where this thread puts its chunk of pass 0. */
-  DEV_MEMBER elem* mine(int slot) const { return slots + slot * SLOT + my_k() * STRIDE + my_column(); }
+  DEV_MEMBER elem* mine(int slot) const {
+    return slots + slot * SLOT + my_k() * STRIDE + my_column();
+  }
   DEV_MEMBER const elem* tile(int step, int slot) const {
     (void)step;
     return slots + slot * SLOT;
@@ -159,8 +162,8 @@ struct ColumnOperand : ColumnTile<COLUMNS, THREADS> {
   int64_t row_stride;
   int columns, depth;
 
-  DEV_MEMBER void init(elem* shared, const elem* matrix, int64_t stride, int first, int column_count,
-                       int k_count) {
+  DEV_MEMBER void init(elem* shared, const elem* matrix, int64_t stride, int first,
+                       int column_count, int k_count) {
     this->slots = shared;
     from = matrix + this->my_k() * stride + first + this->my_column();
     row_stride = stride;
@@ -172,7 +175,8 @@ struct ColumnOperand : ColumnTile<COLUMNS, THREADS> {
     const int k = step * FATHOM_GEMM_K;
 #pragma unroll
     for (int pass = 0; pass < Base::PASSES; pass++)
-      fetch_8<ALIGNED>(to + pass * Base::PASS * Base::STRIDE, from + (k + pass * Base::PASS) * row_stride,
+      fetch_8<ALIGNED>(to + pass * Base::PASS * Base::STRIDE,
+                       from + (k + pass * Base::PASS) * row_stride,
                        k + pass * Base::PASS < depth ? columns : 0);
   }
 };
@@ -286,7 +290,7 @@ DEV void load_8_spread(const float* p, float (&v)[8]) {
   }
 }
 
-/* sink(row, column, values) for every 8 neighbours of the tile, rows and columns counted within it. */
+/* sink(row, column, values) for every 8 neighbours of the tile; the place is that within it. */
 template <class Tile, class Sink>
 DEV void finish_tile(const GemmSums<Tile>& sums, unsigned char* memory, const Sink& sink) {
   float* shared = (float*)memory;
@@ -342,7 +346,8 @@ struct PartialSink {
   DEV_MEMBER void operator()(int row, int column, const float (&v)[8]) const {
     const int r = place.row + row, c = place.column + column;
     if (r >= rows || c >= columns) return;
-    store_some(partial + ((int64_t)blockIdx.y * rows + r) * columns + c, columns - c, columns % 8 == 0, v);
+    store_some(partial + ((int64_t)blockIdx.y * rows + r) * columns + c, columns - c,
+               columns % 8 == 0, v);
   }
 };
 
@@ -352,6 +357,7 @@ DEV void sum_parts(const float* partial, int splits, int rows, int columns, int 
   const bool whole = columns % 8 == 0;
   const float* p = partial + (int64_t)row * columns + column;
   load_some(p, columns - column, whole, v);
+#pragma unroll 2
   for (int s = 1; s < splits; s++) {
     float next[8];
     load_some(p + (int64_t)s * rows * columns, columns - column, whole, next);
@@ -360,7 +366,7 @@ DEV void sum_parts(const float* partial, int splits, int rows, int columns, int 
   }
 }
 
-/* sink(row, column, values) for every 8 neighbours of C [rows,columns], from its parts: ..._reduce. */
+/* ..._reduce: sink(row, column, values) for every 8 neighbours of C, from its parts. */
 template <class Sink>
 DEV void finish_parts(const float* partial, int splits, int rows, int columns, const Sink& sink) {
   const int chunks = ceil_div(columns, 8);
@@ -377,9 +383,9 @@ DEV void finish_parts(const float* partial, int splits, int rows, int columns, c
 enum { ACTIVATION_NONE = 0, ACTIVATION_RELU = 1, ACTIVATION_GELU = 2, ACTIVATION_SIGMOID = 3 };
 
 /*
- * The normal distribution's density at x, without its factor 1 / sqrt(2 pi), and its cumulative probability,
- * (1 + erf(x / sqrt 2)) / 2. erfc by Abramowitz and Stegun's 7.1.26, whose error is below 1.5e-7: a third of
- * erff's instructions, where epilogues cost as much as short products.
+ * The normal distribution's density at x, without its factor 1 / sqrt(2 pi), and its cumulative
+ * probability, (1 + erf(x / sqrt 2)) / 2. erfc by Abramowitz and Stegun's 7.1.26, whose error is
+ * below 1.5e-7: a third of erff's instructions, where epilogues cost as much as short products.
  */
 struct Normal {
   float density, probability;
@@ -389,7 +395,8 @@ DEV Normal normal_at(float x) {
   const float t = __fdividef(1.0f, 1.0f + 0.23164189f * fabsf(x));
   n.density = __expf(-0.5f * x * x);
   const float sum =
-      t * (0.12741480f + t * (-0.14224837f + t * (0.71070687f + t * (-0.72657601f + t * 0.53070271f))));
+      t *
+      (0.12741480f + t * (-0.14224837f + t * (0.71070687f + t * (-0.72657601f + t * 0.53070271f))));
   const float tail = sum * n.density;
   n.probability = x < 0.0f ? tail : 1.0f - tail;
   return n;

@@ -1,6 +1,6 @@
 /*
- * Linear layers: y = residual + scale * activation(x weight^T + bias), one pass over y. SwiGLU, the giant's
- * gate between two linear layers, and the packing of weights.
+ * Linear layers: y = residual + scale * activation(x weight^T + bias), one pass over y. SwiGLU, the
+ * giant's gate between two linear layers, and the packing of weights.
  */
 #include "linear_sink.h"
 
@@ -31,8 +31,8 @@ DEV void linear(const fathom_cuda_linear_args& args, unsigned char* memory) {
   RowOperand<Tile::M, Tile::THREADS, ALIGNED> x;
   RowOperand<Tile::N, Tile::THREADS, true> weight;
   x.init(shared, (const elem*)args.x, args.x_stride, place.row, args.rows, args.in);
-  weight.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.packed, depth, place.column,
-              args.out, depth);
+  weight.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.packed, depth,
+              place.column, args.out, depth);
   GemmSums<Tile> sums;
   multiply<Tile>(x, weight, gemm_steps(depth, args.splits), AsTheyAre(), AsTheyAre(), sums);
   if (args.partial)
@@ -41,12 +41,12 @@ DEV void linear(const fathom_cuda_linear_args& args, unsigned char* memory) {
     finish_tile<Tile>(sums, memory, LinearSink{args, place});
 }
 
-#define LINEAR(name, Tile, ALIGNED, BLOCKS)                                 \
-  extern "C" __global__ void GEMM_BOUNDS(Tile, BLOCKS) \
+#define LINEAR(name, Tile, ALIGNED, BLOCKS)                                    \
+  extern "C" __global__ void GEMM_BOUNDS(Tile, BLOCKS)                         \
       fathom_linear_##name(const GRID_CONSTANT fathom_cuda_linear_args args) { \
-    EXTERN_SHARED(memory);                                                  \
-    linear<Tile, ALIGNED>(args, memory);                                    \
-  }                                                                         \
+    EXTERN_SHARED(memory);                                                     \
+    linear<Tile, ALIGNED>(args, memory);                                       \
+  }                                                                            \
   REGISTER_KERNEL(fathom_linear_##name)
 
 LINEAR(128x128, Tile128x128, true, 2)

@@ -1,10 +1,10 @@
 /*
- * Linear layers on sm_90a: blocks that stay, a warp that brings x and the weight by TMA through a ring of
- * mbarriers, and two warpgroups that multiply by wgmma and take the tiles in turn: while one finishes its
- * tile (bias, activation, residual), the other has the tensor cores.
+ * Linear layers on sm_90a: blocks that stay, a warp that brings x and the weight by TMA through a
+ * ring of mbarriers, and two warpgroups that multiply by wgmma and take the tiles in turn: while
+ * one finishes its tile (bias, activation, residual), the other has the tensor cores.
  *
- * Registers: 168 a thread at the launch; the producer's warpgroup leaves its share to the others, which
- * hold 128 sums each.
+ * Registers: 168 a thread at the launch; the producer's warpgroup leaves its share to the others,
+ * which hold 128 sums each.
  */
 #include "dev90.h"
 #include "linear_sink.h"
@@ -13,8 +13,8 @@ enum {
   TILE = FATHOM_LINEAR90_TILE,
   STAGES = FATHOM_LINEAR90_STAGES,
   STAGE = FATHOM_LINEAR90_STAGE,
-  CONSUMERS = 2,           /* warpgroups */
-  HALF = 64 * 64 * 2,      /* bytes of 64 rows of an operand */
+  CONSUMERS = 2,      /* warpgroups */
+  HALF = 64 * 64 * 2, /* bytes of 64 rows of an operand */
   C_STRIDE = FATHOM_LINEAR90_C_STRIDE,
   CHUNKS = TILE / 8,       /* of a row of C */
   EIGHT_ROWS = 8 * 64 * 2, /* bytes between groups of 8 rows in a swizzled operand */
@@ -42,8 +42,8 @@ DEV TilePlace place_of(int tile, int across) {
 }
 
 /* One thread: all operands of all of the block's tiles, in order. */
-DEV void produce(const fathom_cuda_linear90_args& args, unsigned char* memory, uint64_t* full, uint64_t* empty,
-                 int tiles, int across, int steps) {
+DEV void produce(const fathom_cuda_linear90_args& args, unsigned char* memory, uint64_t* full,
+                 uint64_t* empty, int tiles, int across, int steps) {
   prefetch_map(args.x_map);
   prefetch_map(args.packed_map);
   Ring ring = {0, 0};
@@ -55,7 +55,8 @@ DEV void produce(const fathom_cuda_linear90_args& args, unsigned char* memory, u
       mbarrier_wait(empty + ring.stage, ring.turn ^ 1);
       mbarrier_arrive_expect(barrier, STAGE);
       tensor_load(stage, args.x_map, step * FATHOM_LINEAR90_K, place.row, barrier);
-      tensor_load(stage + 2 * HALF, args.packed_map, step * FATHOM_LINEAR90_K, place.column, barrier);
+      tensor_load(stage + 2 * HALF, args.packed_map, step * FATHOM_LINEAR90_K, place.column,
+                  barrier);
       ring.advance();
     }
   }
@@ -75,7 +76,8 @@ DEV void multiply_tile(float (&d)[2][64], unsigned char* memory, uint64_t* full,
       const uint64_t b = wgmma_descriptor(weight + 32 * k, 0, EIGHT_ROWS, Swizzle::BYTES_128);
 #pragma unroll
       for (int h = 0; h < 2; h++)
-        wgmma<TILE>(d[h], wgmma_descriptor(x + h * HALF + 32 * k, 0, EIGHT_ROWS, Swizzle::BYTES_128), b,
+        wgmma<TILE>(d[h],
+                    wgmma_descriptor(x + h * HALF + 32 * k, 0, EIGHT_ROWS, Swizzle::BYTES_128), b,
                     step + k > 0);
     }
     wgmma_commit();
@@ -118,7 +120,7 @@ extern "C" __global__ void __launch_bounds__(FATHOM_LINEAR90_THREADS, 1)
   float* output = (float*)(memory + STAGES * STAGE);
   uint64_t* full = (uint64_t*)(output + 4 * CONSUMERS * 16 * C_STRIDE);
   uint64_t* empty = full + STAGES;
-  uint64_t* issued = empty + STAGES; /* of each warpgroup: its latest tile's products are under way */
+  uint64_t* issued = empty + STAGES; /* by each warpgroup: all products of a tile */
   if (threadIdx.x == 0) {
     for (int s = 0; s < STAGES; s++) {
       mbarrier_init(full + s, 1);
@@ -142,8 +144,8 @@ extern "C" __global__ void __launch_bounds__(FATHOM_LINEAR90_THREADS, 1)
     const int64_t tile = blockIdx.x + (int64_t)turn * gridDim.x;
     if (tile >= tiles) break;
     /*
-     * The tile before this one is the other warpgroup's. Until that has seen all of its stages full, a stage
-     * may be full from a turn of the ring that ended with the same parity.
+     * The tile before this one is the other warpgroup's. Until that has seen all of its stages
+     * full, a stage may be full from a turn of the ring that ended with the same parity.
      */
     if (turn > 0) mbarrier_wait(issued + (group ^ 1), (turn - 1) / CONSUMERS % 2);
     Ring ring;

@@ -1,7 +1,7 @@
 /*
- * Gradients of linear layers, by the CPU's method: dz = dy * activation'(z) with its sums over rows,
- * dx = dz (scale * weight), G = dz^T x, d_weight += scale * G, and d_scale from the sum over k of
- * weight[o,k] G[o,k], as that is the sum over r of dy[r,o] (x weight^T)[r,o].
+ * Gradients of linear layers, by the CPU's method: dz = dy * activation'(z) with its sums over
+ * rows, dx = dz (scale * weight), G = dz^T x, d_weight += scale * G, and d_scale from the sum over
+ * k of weight[o,k] G[o,k], as that is the sum over r of dy[r,o] (x weight^T)[r,o].
  */
 #include "args_linear.h"
 #include "gemm_tile.h"
@@ -55,16 +55,19 @@ extern "C" __global__ void __launch_bounds__(FATHOM_LINEAR_THREADS)
     fathom_linear_vectors(const GRID_CONSTANT fathom_cuda_linear_vectors_args args) {
   constexpr int COLUMNS = FATHOM_LINEAR_SUM_COLUMNS, GROUPS = FATHOM_LINEAR_THREADS / COLUMNS;
   __shared__ float sums[FATHOM_LINEAR_THREADS];
-  const int group = (int)threadIdx.x / COLUMNS, c = (int)(blockIdx.x * COLUMNS + threadIdx.x % COLUMNS);
+  const int group = (int)threadIdx.x / COLUMNS,
+            c = (int)(blockIdx.x * COLUMNS + threadIdx.x % COLUMNS);
   float sum = 0.0f;
   if (args.block_sums && c < args.columns)
-    for (int b = group; b < args.blocks; b += GROUPS) sum += args.block_sums[(int64_t)b * args.columns + c];
+    for (int b = group; b < args.blocks; b += GROUPS)
+      sum += args.block_sums[(int64_t)b * args.columns + c];
   sums[threadIdx.x] = sum;
   __syncthreads();
   if (group > 0 || c >= args.columns) return;
   for (int g = 1; g < GROUPS; g++) sum += sums[g * COLUMNS + threadIdx.x];
   if (args.d_bias) args.d_bias[c] += args.scale ? args.scale[c] * sum : sum;
-  if (args.d_scale) args.d_scale[c] += args.scale_products[c] + (args.bias ? args.bias[c] * sum : 0.0f);
+  if (args.d_scale)
+    args.d_scale[c] += args.scale_products[c] + (args.bias ? args.bias[c] * sum : 0.0f);
 }
 REGISTER_KERNEL(fathom_linear_vectors)
 
@@ -98,8 +101,8 @@ DEV void linear_dx(const fathom_cuda_linear_dx_args& args, unsigned char* memory
   RowOperand<Tile::M, Tile::THREADS, ALIGNED> dz;
   ColumnOperand<Tile::N, Tile::THREADS, true> weight;
   dz.init(shared, (const elem*)args.dz, args.out, place.row, args.rows, args.out);
-  weight.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.packed, in8, place.column, in8,
-              args.out);
+  weight.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.packed, in8,
+              place.column, in8, args.out);
   GemmSums<Tile> sums;
   multiply<Tile>(dz, weight, gemm_steps(args.out, args.splits), AsTheyAre(), AsTheyAre(), sums);
   if (args.partial)
@@ -109,7 +112,7 @@ DEV void linear_dx(const fathom_cuda_linear_dx_args& args, unsigned char* memory
 }
 
 #define LINEAR_DX(name, Tile, ALIGNED, BLOCKS)                                       \
-  extern "C" __global__ void GEMM_BOUNDS(Tile, BLOCKS) \
+  extern "C" __global__ void GEMM_BOUNDS(Tile, BLOCKS)                               \
       fathom_linear_dx_##name(const GRID_CONSTANT fathom_cuda_linear_dx_args args) { \
     EXTERN_SHARED(memory);                                                           \
     linear_dx<Tile, ALIGNED>(args, memory);                                          \
@@ -156,8 +159,8 @@ DEV void linear_d_weight(const fathom_cuda_linear_d_weight_args& args, unsigned 
   ColumnOperand<Tile::M, Tile::THREADS, ALIGNED> dz;
   ColumnOperand<Tile::N, Tile::THREADS, ALIGNED> x;
   dz.init(shared, (const elem*)args.dz, args.out, place.row, args.out, args.rows);
-  x.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.x, args.x_stride, place.column,
-         args.in, args.rows);
+  x.init(shared + FATHOM_GEMM_STAGES * Tile::A_SLOT, (const elem*)args.x, args.x_stride,
+         place.column, args.in, args.rows);
   GemmSums<Tile> sums;
   multiply<Tile>(dz, x, gemm_steps(args.rows, args.splits), AsTheyAre(), AsTheyAre(), sums);
   if (args.partial)
@@ -167,7 +170,7 @@ DEV void linear_d_weight(const fathom_cuda_linear_d_weight_args& args, unsigned 
 }
 
 #define LINEAR_D_WEIGHT(name, Tile, ALIGNED, BLOCKS)                                             \
-  extern "C" __global__ void GEMM_BOUNDS(Tile, BLOCKS) \
+  extern "C" __global__ void GEMM_BOUNDS(Tile, BLOCKS)                                           \
       fathom_linear_d_weight_##name(const GRID_CONSTANT fathom_cuda_linear_d_weight_args args) { \
     EXTERN_SHARED(memory);                                                                       \
     linear_d_weight<Tile, ALIGNED>(args, memory);                                                \

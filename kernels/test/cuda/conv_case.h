@@ -12,7 +12,8 @@ struct Map {
   int batch, height, width, channels;
   std::vector<double> values;
 
-  Map(int b, int h, int w, int c) : batch(b), height(h), width(w), channels(c), values(int64_t{b} * h * w * c) {}
+  Map(int b, int h, int w, int c)
+      : batch(b), height(h), width(w), channels(c), values(int64_t{b} * h * w * c) {}
   int64_t at(int b, int y, int x, int c) const {
     return ((int64_t{b} * height + y) * width + x) * channels + c;
   }
@@ -40,12 +41,14 @@ Map resized(const Map& x, int height, int width, Round round) {
     for (int i = 0; i < height; i++) {
       for (int j = 0; j < width; j++) {
         const double py = position(i, x.height, height), px = position(j, x.width, width);
-        const int top = std::min(static_cast<int>(py), x.height - 1), left = std::min(static_cast<int>(px), x.width - 1);
+        const int top = std::min(static_cast<int>(py), x.height - 1),
+                  left = std::min(static_cast<int>(px), x.width - 1);
         const int below = std::min(top + 1, x.height - 1), right = std::min(left + 1, x.width - 1);
         const double fy = py - top, fx = px - left;
         for (int c = 0; c < x.channels; c++) {
-          y(b, i, j, c) = round((1 - fy) * ((1 - fx) * x(b, top, left, c) + fx * x(b, top, right, c)) +
-                                fy * ((1 - fx) * x(b, below, left, c) + fx * x(b, below, right, c)));
+          y(b, i, j, c) =
+              round((1 - fy) * ((1 - fx) * x(b, top, left, c) + fx * x(b, top, right, c)) +
+                    fy * ((1 - fx) * x(b, below, left, c) + fx * x(b, below, right, c)));
         }
       }
     }
@@ -60,13 +63,14 @@ inline Map relu_of(Map x) {
 
 /* Calls visit(b, oy, ox, tap, y, x) for every tap of a convolution that lies on its map. */
 template <class Visit>
-void visit_taps(int batch, int height, int width, int kernel, int stride, int margin, int out_height, int out_width,
-                Visit visit) {
+void visit_taps(int batch, int height, int width, int kernel, int stride, int margin,
+                int out_height, int out_width, Visit visit) {
   for (int b = 0; b < batch; b++) {
     for (int oy = 0; oy < out_height; oy++) {
       for (int ox = 0; ox < out_width; ox++) {
         for (int tap = 0; tap < kernel * kernel; tap++) {
-          const int y = oy * stride + tap / kernel - margin, x = ox * stride + tap % kernel - margin;
+          const int y = oy * stride + tap / kernel - margin,
+                    x = ox * stride + tap % kernel - margin;
           if (y >= 0 && y < height && x >= 0 && x < width) visit(b, oy, ox, tap, y, x);
         }
       }
@@ -75,9 +79,11 @@ void visit_taps(int batch, int height, int width, int kernel, int stride, int ma
 }
 
 /* The sums of a convolution, weight [out,in,k,k]. */
-inline Map convolved(const Map& x, const std::vector<float>& weight, int out, int kernel, int stride) {
+inline Map convolved(const Map& x, const std::vector<float>& weight, int out, int kernel,
+                     int stride) {
   const int margin = (kernel - 1) / 2, taps = kernel * kernel;
-  Map y(x.batch, static_cast<int>(ceil_div(x.height, stride)), static_cast<int>(ceil_div(x.width, stride)), out);
+  Map y(x.batch, static_cast<int>(ceil_div(x.height, stride)),
+        static_cast<int>(ceil_div(x.width, stride)), out);
   visit_taps(x.batch, x.height, x.width, kernel, stride, margin, y.height, y.width,
              [&](int b, int oy, int ox, int tap, int iy, int ix) {
                for (int o = 0; o < out; o++)
@@ -88,8 +94,8 @@ inline Map convolved(const Map& x, const std::vector<float>& weight, int out, in
 }
 
 /* The gradient of convolved's x. */
-inline Map convolved_adjoint(const Map& dy, const std::vector<float>& weight, int height, int width, int in, int kernel,
-                             int stride) {
+inline Map convolved_adjoint(const Map& dy, const std::vector<float>& weight, int height, int width,
+                             int in, int kernel, int stride) {
   const int margin = (kernel - 1) / 2, taps = kernel * kernel;
   Map dx(dy.batch, height, width, in);
   visit_taps(dy.batch, height, width, kernel, stride, margin, dy.height, dy.width,
@@ -102,21 +108,23 @@ inline Map convolved_adjoint(const Map& dy, const std::vector<float>& weight, in
 }
 
 /* gradient^T map: [rows][channels][k][k], added to `start`. */
-inline std::vector<double> weight_gradient(const Map& gradient, const Map& map, int kernel, int stride, int margin,
-                                           double start) {
+inline std::vector<double> weight_gradient(const Map& gradient, const Map& map, int kernel,
+                                           int stride, int margin, double start) {
   const int taps = kernel * kernel, rows = gradient.channels;
   std::vector<double> d(int64_t{rows} * map.channels * taps, start);
-  visit_taps(map.batch, map.height, map.width, kernel, stride, margin, gradient.height, gradient.width,
-             [&](int b, int oy, int ox, int tap, int iy, int ix) {
+  visit_taps(map.batch, map.height, map.width, kernel, stride, margin, gradient.height,
+             gradient.width, [&](int b, int oy, int ox, int tap, int iy, int ix) {
                for (int r = 0; r < rows; r++)
                  for (int c = 0; c < map.channels; c++)
-                   d[(int64_t{r} * map.channels + c) * taps + tap] += gradient(b, oy, ox, r) * map(b, iy, ix, c);
+                   d[(int64_t{r} * map.channels + c) * taps + tap] +=
+                       gradient(b, oy, ox, r) * map(b, iy, ix, c);
              });
   return d;
 }
 
 /* y[b, k h + i, k w + j, :] = x[b,h,w,:] weight[:,:,i,j] + bias, weight [in,out,k,k]. */
-inline Map transposed(const Map& x, const std::vector<float>& weight, const std::vector<float>& bias, int out, int k) {
+inline Map transposed(const Map& x, const std::vector<float>& weight,
+                      const std::vector<float>& bias, int out, int k) {
   Map y(x.batch, k * x.height, k * x.width, out);
   for (int b = 0; b < y.batch; b++)
     for (int i = 0; i < y.height; i++)
@@ -136,7 +144,8 @@ inline Map transposed_adjoint(const Map& dy, const std::vector<float>& weight, i
       for (int j = 0; j < dy.width; j++)
         for (int o = 0; o < dy.channels; o++)
           for (int c = 0; c < in; c++)
-            dx(b, i / k, j / k, c) += dy(b, i, j, o) * weight[((c * dy.channels + o) * k + i % k) * k + j % k];
+            dx(b, i / k, j / k, c) +=
+                dy(b, i, j, o) * weight[((c * dy.channels + o) * k + i % k) * k + j % k];
   return dx;
 }
 

@@ -10,18 +10,22 @@ struct Shape {
 };
 
 /* dx of a convolution; prefix: which kernels. */
-void check_dx(const char* prefix, const TileShape& tile, const Shape& s, bool gated, bool accumulate, int splits) {
+void check_dx(const char* prefix, const TileShape& tile, const Shape& s, bool gated,
+              bool accumulate, int splits) {
   const bool patch = strcmp(prefix, "fathom_conv2d_dx") != 0;
   const Map dy = random_map(s.batch, s.out_height(), s.out_width(), s.out, 1);
-  const Map gate = random_map(s.batch, s.height, s.width, s.in, 2), old = random_map(s.batch, s.height, s.width, s.in, 3);
-  const std::vector<float> weight = to_elem(random_values(int64_t{s.out} * s.in * s.kernel * s.kernel, 4));
+  const Map gate = random_map(s.batch, s.height, s.width, s.in, 2),
+            old = random_map(s.batch, s.height, s.width, s.in, 3);
+  const std::vector<float> weight =
+      to_elem(random_values(int64_t{s.out} * s.in * s.kernel * s.kernel, 4));
   Map dx = convolved_adjoint(dy, weight, s.height, s.width, s.in, s.kernel, s.stride);
   for (int64_t i = 0; i < dx.size(); i++) {
     if (gated && !(gate.values[i] > 0)) dx.values[i] = 0;
     if (accumulate) dx.values[i] += old.values[i];
   }
 
-  Tensor dy_device = on_device(dy), gate_device = on_device(gate), packed = pack_conv(weight, s.out, s.in, s.kernel),
+  Tensor dy_device = on_device(dy), gate_device = on_device(gate),
+         packed = pack_conv(weight, s.out, s.in, s.kernel),
          result = accumulate ? on_device(old) : Tensor::empty_elems(dx.size()),
          partial = Tensor::empty_floats(splits * dx.size());
   const fathom_cuda_conv2d_dx_args args = {.dz = dy_device,
@@ -45,20 +49,22 @@ void check_dx(const char* prefix, const TileShape& tile, const Shape& s, bool ga
     launch((std::string(prefix) + "_" + tile.name).c_str(), {tiles}, {tile.threads},
            (elem_is_float() ? 4 : 2) * (2 * 7200 + 4 * tile.n * 40) + 256, args);
   } else {
-    const int64_t pixels = int64_t{s.batch} * s.out_height() * s.out_width(); /* of the largest class */
+    const int64_t pixels =
+        int64_t{s.batch} * s.out_height() * s.out_width(); /* of the largest class */
     launch_tiles(prefix, tile, pixels, s.in, splits, args, s.stride * s.stride);
   }
   if (splits > 1) {
     launch("fathom_conv2d_dx_reduce",
-           {blocks_of(int64_t{s.batch} * s.height * s.width * ceil_div(s.in, 8), FATHOM_GEMM_REDUCE_THREADS)},
+           {blocks_of(int64_t{s.batch} * s.height * s.width * ceil_div(s.in, 8),
+                      FATHOM_GEMM_REDUCE_THREADS)},
            {FATHOM_GEMM_REDUCE_THREADS}, 0, args);
   }
   EXPECT_CALIBRATED(result.values(), dx.values, stored(dx.values));
 }
 
 /* d_weight += gradient^T map. */
-void check_d_weight(const TileShape& tile, const Map& gradient, const Map& map, int kernel, int stride, int margin,
-                    bool relu, int splits) {
+void check_d_weight(const TileShape& tile, const Map& gradient, const Map& map, int kernel,
+                    int stride, int margin, bool relu, int splits) {
   const int rows = gradient.channels, taps = kernel * kernel;
   const std::vector<double> expected =
       weight_gradient(gradient, relu ? relu_of(map) : map, kernel, stride, margin, 0.5);
@@ -83,7 +89,8 @@ void check_d_weight(const TileShape& tile, const Map& gradient, const Map& map, 
                                                .relu_map = relu,
                                                .splits = splits};
   launch_tiles("fathom_conv_d_weight", tile, rows, columns, splits, args);
-  launch("fathom_conv_d_weight_reduce", {blocks_of(int64_t{rows} * map.channels, FATHOM_GEMM_REDUCE_THREADS)},
+  launch("fathom_conv_d_weight_reduce",
+         {blocks_of(static_cast<int64_t>(expected.size()), FATHOM_GEMM_REDUCE_THREADS)},
          {FATHOM_GEMM_REDUCE_THREADS}, 0, args);
   EXPECT_CALIBRATED(d_weight.values(), expected, to_float(expected));
   if (splits > 1) {
@@ -94,7 +101,8 @@ void check_d_weight(const TileShape& tile, const Map& gradient, const Map& map, 
 
 void check_conv_d_weight(const TileShape& tile, const Shape& s, bool relu, int splits) {
   check_d_weight(tile, random_map(s.batch, s.out_height(), s.out_width(), s.out, 1),
-                 random_map(s.batch, s.height, s.width, s.in, 2), s.kernel, s.stride, (s.kernel - 1) / 2, relu, splits);
+                 random_map(s.batch, s.height, s.width, s.in, 2), s.kernel, s.stride,
+                 (s.kernel - 1) / 2, relu, splits);
 }
 
 }  // namespace
@@ -115,7 +123,8 @@ TEST(conv2d_dx_with_stride_2) {
   check_dx("fathom_conv2d_dx", TILE_64X64, {1, 6, 8, 13, 72, 3, 2}, false, false, 1);
   check_dx("fathom_conv2d_dx", TILE_64X64, {1, 6, 9, 16, 16, 1, 2}, true, false, 1);
   check_dx("fathom_conv2d_dx", TILE_64X64, {1, 7, 4, 16, 80, 3, 2}, true, false, 2);
-  check_dx("fathom_conv2d_dx", TILE_128X64, {1, 1, 1, 8, 8, 3, 2}, false, false, 1); /* classes without pixels */
+  check_dx("fathom_conv2d_dx", TILE_128X64, {1, 1, 1, 8, 8, 3, 2}, false, false,
+           1); /* classes without pixels */
 }
 
 TEST(conv2d_dx_with_odd_channels) {
@@ -154,9 +163,11 @@ TEST(conv2d_gradients_through_its_relu) {
     if (!(activated.values[i] > 0)) dz.values[i] = 0;
     expected[i % 24] += dz.values[i];
   }
-  Tensor dy_device = on_device(dy), activated_device = on_device(activated), masked = Tensor::empty_elems(dy.size()),
+  Tensor dy_device = on_device(dy), activated_device = on_device(activated),
+         masked = Tensor::empty_elems(dy.size()),
          d_bias = Tensor::floats(std::vector<float>(24, 0.5f));
-  const Differentiated sums = differentiate(dy_device, activated_device, masked, 2 * 5 * 7, 24, RELU);
+  const Differentiated sums =
+      differentiate(dy_device, activated_device, masked, 2 * 5 * 7, 24, RELU);
   add_vectors({sums.block_sums, nullptr, nullptr, nullptr, d_bias, nullptr, 24, sums.blocks});
   EXPECT_CLOSE(masked.values(), dz.values, 0);
   EXPECT_CLOSE(d_bias.values(), expected, 1e-5);
@@ -166,18 +177,23 @@ TEST(conv_transpose2d_gradients) {
   struct {
     TileShape tile;
     int batch, height, width, in, out, kernel;
-  } cases[] = {{TILE_128X64, 1, 7, 5, 40, 8, 4}, {TILE_64X64, 2, 5, 4, 72, 24, 2},
-               {TILE_64X64, 1, 3, 4, 13, 16, 4},   {TILE_ANY, 1, 3, 5, 11, 13, 2},   {TILE_ANY, 1, 2, 2, 3, 5, 4}};
+  } cases[] = {{TILE_128X64, 1, 7, 5, 40, 8, 4},
+               {TILE_64X64, 2, 5, 4, 72, 24, 2},
+               {TILE_64X64, 1, 3, 4, 13, 16, 4},
+               {TILE_ANY, 1, 3, 5, 11, 13, 2},
+               {TILE_ANY, 1, 2, 2, 3, 5, 4}};
   for (const auto& c : cases) {
     const Map x = random_map(c.batch, c.height, c.width, c.in, 1);
     const Map dy = random_map(c.batch, c.kernel * c.height, c.kernel * c.width, c.out, 2);
-    const std::vector<float> weight = to_elem(random_values(int64_t{c.in} * c.out * c.kernel * c.kernel, 3));
+    const std::vector<float> weight =
+        to_elem(random_values(int64_t{c.in} * c.out * c.kernel * c.kernel, 3));
     const Map dx = transposed_adjoint(dy, weight, c.in, c.kernel);
     Tensor dy_device = on_device(dy), packed = pack_transposed(weight, c.in, c.out, c.kernel),
            result = Tensor::empty_elems(dx.size());
-    launch_tiles("fathom_conv_transpose2d_dx", c.tile, int64_t{c.batch} * c.height * c.width, c.in, 1,
-                 fathom_cuda_conv_transpose2d_dx_args{dy_device, packed, result, c.batch, c.height, c.width, c.in,
-                                                      c.out, c.kernel});
+    launch_tiles("fathom_conv_transpose2d_dx", c.tile, int64_t{c.batch} * c.height * c.width, c.in,
+                 1,
+                 fathom_cuda_conv_transpose2d_dx_args{dy_device, packed, result, c.batch, c.height,
+                                                      c.width, c.in, c.out, c.kernel});
     EXPECT_CALIBRATED(result.values(), dx.values, stored(dx.values));
     const bool aligned = c.in % 8 == 0 && c.out % 8 == 0;
     check_d_weight(aligned ? c.tile : TILE_ANY, x, dy, c.kernel, c.kernel, 0, false, 1);
