@@ -84,8 +84,7 @@ abstract class CudaContextContract {
     stream.fill(y, (byte) 0);
     CudaKernel kernel = kernels().kernel("test_axpy");
     kernel.launch(stream, LaunchConfig.of(1, 32, 0), axpy(x, y, 3, 2));
-    kernel.launch(
-        stream, LaunchConfig.of(1, 32, 0).withProgrammaticStart(), axpy(x, y, 3, 0.5f));
+    kernel.launch(stream, LaunchConfig.of(1, 32, 0).withProgrammaticStart(), axpy(x, y, 3, 0.5f));
     DeviceMemory z = context.allocate(16);
     stream.fillWords(z, Float.floatToIntBits(9));
     stream.copy(z, y);
@@ -148,7 +147,9 @@ abstract class CudaContextContract {
             CudaException.class,
             () -> kernel.launch(stream, LaunchConfig.of(2, 64, 0).withCluster(2, 1, 1), args));
     assertTrue(e.operation().endsWith(", cluster 2x1x1"), e.operation());
-    e = assertThrows(CudaException.class, () -> kernel.launch(stream, 1, 1, 1, 1, 1, 1, 1 << 30, args));
+    e =
+        assertThrows(
+            CudaException.class, () -> kernel.launch(stream, 1, 1, 1, 1, 1, 1, 1 << 30, args));
     assertTrue(e.operation().contains("1073741824 bytes"), e.operation());
     e = assertThrows(CudaException.class, () -> kernels().kernel("test_none"));
     assertEquals("kernel test_none", e.operation());
@@ -200,8 +201,7 @@ abstract class CudaContextContract {
       assertEquals(total, e.totalBytes());
       assertTrue(e.freeBytes() > 0 && e.freeBytes() <= total - (1 << 20));
       assertEquals(CudaException.OUT_OF_MEMORY, e.code());
-      assertTrue(
-          e.getMessage().contains("1,048,576 are in use by this context"), e.getMessage());
+      assertTrue(e.getMessage().contains("1,048,576 are in use by this context"), e.getMessage());
     }
     assertEquals(1 << 20, context.bytesInUse());
     context.allocate(1 << 20).close();
@@ -227,8 +227,7 @@ abstract class CudaContextContract {
     assertThrows(IllegalArgumentException.class, () -> stream.copy(part, memory));
     assertThrows(
         IllegalArgumentException.class, () -> stream.copyToHost(arena.allocate(199), part));
-    assertThrows(
-        IllegalArgumentException.class, () -> stream.fillWords(memory.slice(2, 4), 1));
+    assertThrows(IllegalArgumentException.class, () -> stream.fillWords(memory.slice(2, 4), 1));
     memory.close();
     assertClosed("device memory", part::address);
     assertClosed("device memory", () -> stream.fill(part, (byte) 0));
@@ -247,11 +246,10 @@ abstract class CudaContextContract {
     CudaKernel kernel = kernels().kernel("test_axpy");
     MemorySegment args = axpy(x, y, 1, 3);
     CudaGraph graph =
-        stream.capture(
-            () -> {
-              kernel.launch(stream, LaunchConfig.of(1, 1, 0), args);
-              kernel.launch(stream, LaunchConfig.of(1, 1, 0), args);
-            });
+        stream.capture(() -> {
+          kernel.launch(stream, LaunchConfig.of(1, 1, 0), args);
+          kernel.launch(stream, LaunchConfig.of(1, 1, 0), args);
+        });
     args.set(JAVA_FLOAT, 20, 1000);
     graph.launch(stream);
     stream.synchronize();
@@ -273,11 +271,10 @@ abstract class CudaContextContract {
         assertThrows(
             RuntimeException.class,
             () ->
-                stream.capture(
-                    () -> {
-                      stream.fillWords(x, 7);
-                      throw thrown;
-                    }));
+                stream.capture(() -> {
+                  stream.fillWords(x, 7);
+                  throw thrown;
+                }));
     assertSame(thrown, caught);
     // To wait within a capture is a mistake, which the driver tells.
     assertThrows(CudaException.class, () -> stream.capture(stream::synchronize));
@@ -294,9 +291,7 @@ abstract class CudaContextContract {
     List<Future<Float>> results = new ArrayList<>();
     for (boolean virtual : new boolean[] {false, true}) {
       try (ExecutorService threads =
-          virtual
-              ? Executors.newVirtualThreadPerTaskExecutor()
-              : Executors.newFixedThreadPool(2)) {
+          virtual ? Executors.newVirtualThreadPerTaskExecutor() : Executors.newFixedThreadPool(2)) {
         for (int i = 0; i < 4; i++) {
           float a = i;
           results.add(threads.submit(() -> sumOfTen(kernel, a)));
@@ -397,8 +392,7 @@ abstract class CudaContextContract {
     assertClosed("event", event::synchronize);
     assertClosed("module", () -> module.kernel("test_reverse"));
     assertClosed(
-        "module",
-        () -> kernel.launch(stream, LaunchConfig.of(1, 1, 0), arena.allocate(24)));
+        "module", () -> kernel.launch(stream, LaunchConfig.of(1, 1, 0), arena.allocate(24)));
     assertClosed("CUDA context", () -> context.allocate(1));
     assertClosed("CUDA context", context::synchronize);
     stream.close();

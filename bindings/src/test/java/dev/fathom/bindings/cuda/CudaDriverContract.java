@@ -128,13 +128,10 @@ abstract class CudaDriverContract {
     MemorySegment heap = MemorySegment.ofArray(new byte[64]);
     MemorySegment readOnly = arena.allocate(64).asReadOnly();
     for (MemorySegment wrong : new MemorySegment[] {small, heap}) {
-      assertThrows(
-          IllegalArgumentException.class, () -> driver.memcpyHtoDAsync(a, wrong, 64, 0));
-      assertThrows(
-          IllegalArgumentException.class, () -> driver.memcpyDtoHAsync(wrong, a, 64, 0));
+      assertThrows(IllegalArgumentException.class, () -> driver.memcpyHtoDAsync(a, wrong, 64, 0));
+      assertThrows(IllegalArgumentException.class, () -> driver.memcpyDtoHAsync(wrong, a, 64, 0));
     }
-    assertThrows(
-        IllegalArgumentException.class, () -> driver.memcpyDtoHAsync(readOnly, a, 64, 0));
+    assertThrows(IllegalArgumentException.class, () -> driver.memcpyDtoHAsync(readOnly, a, 64, 0));
     assertThrows(IllegalArgumentException.class, () -> driver.moduleLoadData(heap));
     driver.memFree(a);
   }
@@ -393,8 +390,7 @@ abstract class CudaDriverContract {
         IllegalArgumentException.class,
         () -> driver.tensorMapEncodeTiled(arena.allocate(192, 64).asSlice(16), shape));
     assertThrows(
-        IllegalArgumentException.class,
-        () -> driver.tensorMapEncodeTiled(map.asReadOnly(), shape));
+        IllegalArgumentException.class, () -> driver.tensorMapEncodeTiled(map.asReadOnly(), shape));
     driver.memFree(tensor);
   }
 

@@ -73,7 +73,12 @@ class CudaProbeTest {
     try {
       Process compiler =
           new ProcessBuilder(
-                  "cc", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", library.toString(),
+                  "cc",
+                  "-shared",
+                  "-fPIC",
+                  "-Wl,-soname,libcuda.so.1",
+                  "-o",
+                  library.toString(),
                   source.toString())
               .redirectErrorStream(true)
               .start();
@@ -91,7 +96,8 @@ class CudaProbeTest {
       throws Exception {
     String classPath =
         Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator, -1))
-            .filter(entry -> without.isEmpty() || !Path.of(entry).getFileName().toString().startsWith(without))
+            .filter(entry ->
+                without.isEmpty() || !Path.of(entry).getFileName().toString().startsWith(without))
             .collect(Collectors.joining(File.pathSeparator));
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -239,8 +245,7 @@ class CudaProbeTest {
       assertEquals(List.of(trap), files.toList());
     }
     try (Stream<Path> files = Files.walk(cache).filter(Files::isRegularFile)) {
-      assertEquals(
-          List.of(NATIVES), files.map(file -> file.getFileName().toString()).toList());
+      assertEquals(List.of(NATIVES), files.map(file -> file.getFileName().toString()).toList());
     }
     assertSays(
         run("probe", "", Map.of(), library, "-Dfathom.cache=" + cache), " through JCuda 12.6.0");

@@ -64,9 +64,24 @@ final class Emulator {
       Path headers = Path.of("..", "kernels", "cuda");
       List<String> command =
           List.of(
-              "c++", "-std=c++20", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique",
-              "-Wno-unknown-pragmas", "-shared", "-I", headers.toString(), "-o", module.toString(),
-              "-x", "c++", source.toString(), "-x", "none", library.toString());
+              "c++",
+              "-std=c++20",
+              "-O1",
+              "-fPIC",
+              "-fvisibility=hidden",
+              "-fno-gnu-unique",
+              "-Wno-unknown-pragmas",
+              "-shared",
+              "-I",
+              headers.toString(),
+              "-o",
+              module.toString(),
+              "-x",
+              "c++",
+              source.toString(),
+              "-x",
+              "none",
+              library.toString());
       Process compiler;
       try {
         compiler = new ProcessBuilder(command).redirectErrorStream(true).start();
