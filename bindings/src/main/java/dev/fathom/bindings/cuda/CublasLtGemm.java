@@ -77,8 +77,23 @@ final class CublasLtGemm implements GemmProvider {
         library.handle("cublasLtMatmulDescSetAttribute", POINTER, INT, POINTER, LONG);
     this.matmul =
         library.handle(
-            "cublasLtMatmul", POINTER, POINTER, POINTER, LONG, POINTER, LONG, POINTER, POINTER,
-            LONG, POINTER, LONG, POINTER, POINTER, LONG, LONG, LONG);
+            "cublasLtMatmul",
+            POINTER,
+            POINTER,
+            POINTER,
+            LONG,
+            POINTER,
+            LONG,
+            POINTER,
+            POINTER,
+            LONG,
+            POINTER,
+            LONG,
+            POINTER,
+            POINTER,
+            LONG,
+            LONG,
+            LONG);
     context.makeCurrent();
     this.workspace = context.allocate(WORKSPACE_BYTES);
     this.handle =
@@ -130,9 +145,22 @@ final class CublasLtGemm implements GemmProvider {
       status =
           (int)
               matmul.invokeExact(
-                  handle, plan.desc, one, w.address(), plan.w, x.address(), plan.x, zero,
-                  y.address(), plan.y, y.address(), plan.y, plan.heuristic, workspace.address(),
-                  WORKSPACE_BYTES, stream.handle());
+                  handle,
+                  plan.desc,
+                  one,
+                  w.address(),
+                  plan.w,
+                  x.address(),
+                  plan.x,
+                  zero,
+                  y.address(),
+                  plan.y,
+                  y.address(),
+                  plan.y,
+                  plan.heuristic,
+                  workspace.address(),
+                  WORKSPACE_BYTES,
+                  stream.handle());
     } catch (Throwable e) {
       throw CudaSymbols.unexpected(e);
     }
@@ -142,7 +170,11 @@ final class CublasLtGemm implements GemmProvider {
   private void setPointer(MemorySegment desc, long address) {
     biasPointer.set(ValueLayout.JAVA_LONG, 0, address);
     library.call(
-        "cublasLtMatmulDescSetAttribute", setAttribute, desc, DESC_BIAS_POINTER, biasPointer,
+        "cublasLtMatmulDescSetAttribute",
+        setAttribute,
+        desc,
+        DESC_BIAS_POINTER,
+        biasPointer,
         (long) Long.BYTES);
   }
 
@@ -169,7 +201,12 @@ final class CublasLtGemm implements GemmProvider {
   }
 
   private MemorySegment heuristic(
-      Arena call, Shape shape, MemorySegment desc, MemorySegment w, MemorySegment x, MemorySegment y)
+      Arena call,
+      Shape shape,
+      MemorySegment desc,
+      MemorySegment w,
+      MemorySegment x,
+      MemorySegment y)
       throws IOException {
     MemorySegment preference =
         library.create(
@@ -188,9 +225,27 @@ final class CublasLtGemm implements GemmProvider {
     library.call(
         "cublasLtMatmulAlgoGetHeuristic",
         library.handle(
-            "cublasLtMatmulAlgoGetHeuristic", POINTER, POINTER, POINTER, POINTER, POINTER, POINTER,
-            POINTER, INT, POINTER, POINTER),
-        handle, desc, w, x, y, y, preference, 1, result, found);
+            "cublasLtMatmulAlgoGetHeuristic",
+            POINTER,
+            POINTER,
+            POINTER,
+            POINTER,
+            POINTER,
+            POINTER,
+            POINTER,
+            INT,
+            POINTER,
+            POINTER),
+        handle,
+        desc,
+        w,
+        x,
+        y,
+        y,
+        preference,
+        1,
+        result,
+        found);
     if (found.get(ValueLayout.JAVA_INT, 0) < 1) {
       throw new CudaException(
           "cublasLtMatmulAlgoGetHeuristic", 15, "status 15", "no algorithm for " + shape);
@@ -214,8 +269,12 @@ final class CublasLtGemm implements GemmProvider {
 
   private void set(Arena call, MemorySegment desc, int attribute, int value) {
     library.call(
-        "cublasLtMatmulDescSetAttribute", setAttribute, desc, attribute,
-        call.allocateFrom(ValueLayout.JAVA_INT, value), (long) Integer.BYTES);
+        "cublasLtMatmulDescSetAttribute",
+        setAttribute,
+        desc,
+        attribute,
+        call.allocateFrom(ValueLayout.JAVA_INT, value),
+        (long) Integer.BYTES);
   }
 
   @Override

@@ -63,8 +63,20 @@ final class CudnnConv implements ConvProvider {
     this.setStream = library.handle("cudnnSetStream", POINTER, LONG);
     this.forward =
         library.handle(
-            "cudnnConvolutionForward", POINTER, POINTER, POINTER, LONG, POINTER, LONG, POINTER, INT,
-            LONG, LONG, POINTER, POINTER, LONG);
+            "cudnnConvolutionForward",
+            POINTER,
+            POINTER,
+            POINTER,
+            LONG,
+            POINTER,
+            LONG,
+            POINTER,
+            INT,
+            LONG,
+            LONG,
+            POINTER,
+            POINTER,
+            LONG);
     context.makeCurrent();
     this.handle = create("");
   }
@@ -107,8 +119,19 @@ final class CudnnConv implements ConvProvider {
       status =
           (int)
               forward.invokeExact(
-                  handle, one, plan.x, x.address(), plan.w, w.address(), plan.convolution,
-                  plan.algorithm, workspace, bytes, zero, plan.y, y.address());
+                  handle,
+                  one,
+                  plan.x,
+                  x.address(),
+                  plan.w,
+                  w.address(),
+                  plan.convolution,
+                  plan.algorithm,
+                  workspace,
+                  bytes,
+                  zero,
+                  plan.y,
+                  y.address());
     } catch (Throwable e) {
       throw CudaSymbols.unexpected(e);
     }
@@ -122,25 +145,52 @@ final class CudnnConv implements ConvProvider {
       MemorySegment w = create("FilterDescriptor");
       call(
           "cudnnSetFilter4dDescriptor",
-          library.handle(
-              "cudnnSetFilter4dDescriptor", POINTER, INT, INT, INT, INT, INT, INT),
-          w, DATA_BFLOAT16, TENSOR_NHWC, shape.outputs, shape.inputs, 3, 3);
+          library.handle("cudnnSetFilter4dDescriptor", POINTER, INT, INT, INT, INT, INT, INT),
+          w,
+          DATA_BFLOAT16,
+          TENSOR_NHWC,
+          shape.outputs,
+          shape.inputs,
+          3,
+          3);
       MemorySegment convolution = create("ConvolutionDescriptor");
       // Padding, stride and dilation, each for height and width.
       call(
           "cudnnSetConvolution2dDescriptor",
           library.handle(
               "cudnnSetConvolution2dDescriptor", POINTER, INT, INT, INT, INT, INT, INT, INT, INT),
-          convolution, 1, 1, 1, 1, 1, 1, CROSS_CORRELATION, DATA_FLOAT);
+          convolution,
+          1,
+          1,
+          1,
+          1,
+          1,
+          1,
+          CROSS_CORRELATION,
+          DATA_FLOAT);
       setMathType(convolution, TENSOR_OP_MATH);
       MemorySegment found = call.allocate(ValueLayout.JAVA_INT);
       MemorySegment perf = call.allocate(PERF_BYTES, Long.BYTES);
       call(
           "cudnnGetConvolutionForwardAlgorithm_v7",
           library.handle(
-              "cudnnGetConvolutionForwardAlgorithm_v7", POINTER, POINTER, POINTER, POINTER, POINTER,
-              INT, POINTER, POINTER),
-          handle, x, w, convolution, y, 1, found, perf);
+              "cudnnGetConvolutionForwardAlgorithm_v7",
+              POINTER,
+              POINTER,
+              POINTER,
+              POINTER,
+              POINTER,
+              INT,
+              POINTER,
+              POINTER),
+          handle,
+          x,
+          w,
+          convolution,
+          y,
+          1,
+          found,
+          perf);
       if (found.get(ValueLayout.JAVA_INT, 0) < 1) {
         throw new CudaException(
             "cudnnGetConvolutionForwardAlgorithm_v7", 3000, "status 3000", "none for " + shape);
@@ -153,12 +203,23 @@ final class CudnnConv implements ConvProvider {
       call(
           "cudnnGetConvolutionForwardWorkspaceSize",
           library.handle(
-              "cudnnGetConvolutionForwardWorkspaceSize", POINTER, POINTER, POINTER, POINTER,
-              POINTER, INT, POINTER),
-          handle, x, w, convolution, y, algorithm, size);
+              "cudnnGetConvolutionForwardWorkspaceSize",
+              POINTER,
+              POINTER,
+              POINTER,
+              POINTER,
+              POINTER,
+              INT,
+              POINTER),
+          handle,
+          x,
+          w,
+          convolution,
+          y,
+          algorithm,
+          size);
       long bytes = size.get(ValueLayout.JAVA_LONG, 0);
-      return new Plan(
-          x, w, y, convolution, algorithm, bytes == 0 ? null : context.allocate(bytes));
+      return new Plan(x, w, y, convolution, algorithm, bytes == 0 ? null : context.allocate(bytes));
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }
@@ -177,7 +238,13 @@ final class CudnnConv implements ConvProvider {
     call(
         "cudnnSetTensor4dDescriptor",
         library.handle("cudnnSetTensor4dDescriptor", POINTER, INT, INT, INT, INT, INT, INT),
-        tensor, TENSOR_NHWC, DATA_BFLOAT16, shape.batch, channels, shape.height, shape.width);
+        tensor,
+        TENSOR_NHWC,
+        DATA_BFLOAT16,
+        shape.batch,
+        channels,
+        shape.height,
+        shape.width);
     return tensor;
   }
 

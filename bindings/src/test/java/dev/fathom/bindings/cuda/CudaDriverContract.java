@@ -390,8 +390,7 @@ abstract class CudaDriverContract {
         IllegalArgumentException.class,
         () -> driver.tensorMapEncodeTiled(arena.allocate(192, 64).asSlice(16), shape));
     assertThrows(
-        IllegalArgumentException.class,
-        () -> driver.tensorMapEncodeTiled(map.asReadOnly(), shape));
+        IllegalArgumentException.class, () -> driver.tensorMapEncodeTiled(map.asReadOnly(), shape));
     driver.memFree(tensor);
   }
 

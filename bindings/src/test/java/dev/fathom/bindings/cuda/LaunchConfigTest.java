@@ -83,8 +83,7 @@ class LaunchConfigTest {
   void aTensorMapThatCannotBeIsRefused(
       long address, long stride, int boxRow, Swizzle swizzle, String why) {
     IllegalArgumentException e =
-        assertThrows(
-            IllegalArgumentException.class, () -> map(address, stride, boxRow, swizzle));
+        assertThrows(IllegalArgumentException.class, () -> map(address, stride, boxRow, swizzle));
     assertTrue(String.valueOf(e.getMessage()).contains(why), e.getMessage());
     assertEquals(2, map(256, 768, 64, Swizzle.BYTES_128).rank());
   }
@@ -95,7 +94,11 @@ class LaunchConfigTest {
         IllegalArgumentException.class,
         () ->
             new TensorMapShape(
-                ElementType.FLOAT32, 0, new long[] {4}, new long[] {16}, new int[] {4},
+                ElementType.FLOAT32,
+                0,
+                new long[] {4},
+                new long[] {16},
+                new int[] {4},
                 Swizzle.NONE));
   }
 

@@ -60,8 +60,15 @@ class VendorLibrariesTest {
     try {
       Process compiler =
           new ProcessBuilder(
-                  "cc", "-std=gnu11", "-Wall", "-Werror", "-shared", "-fPIC", "-o",
-                  library.toString(), source.toString())
+                  "cc",
+                  "-std=gnu11",
+                  "-Wall",
+                  "-Werror",
+                  "-shared",
+                  "-fPIC",
+                  "-o",
+                  library.toString(),
+                  source.toString())
               .redirectErrorStream(true)
               .start();
       String output = new String(compiler.getInputStream().readAllBytes(), UTF_8);
@@ -126,9 +133,7 @@ class VendorLibrariesTest {
   @Test
   void aLibraryWithoutTheFunctionsSaysSo() {
     IOException e =
-        assertThrows(
-            IOException.class,
-            () -> CublasLtGemm.open(context, List.of("libm.so.6")));
+        assertThrows(IOException.class, () -> CublasLtGemm.open(context, List.of("libm.so.6")));
     assertEquals("libm.so.6 has no function cublasLtGetStatusString", e.getMessage());
     e = assertThrows(IOException.class, () -> CudnnConv.open(context, List.of("libm.so.6")));
     assertEquals("libm.so.6 has no function cudnnGetErrorString", e.getMessage());
