@@ -263,6 +263,78 @@ public class FathomCuda extends FathomCuda$shared {
     public static int FATHOM_GEMM_TILES() {
         return FATHOM_GEMM_TILES;
     }
+    private static final int FATHOM_GEMM_128X128_THREADS = (int)256L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM_128X128_THREADS = 256
+     * }
+     */
+    public static int FATHOM_GEMM_128X128_THREADS() {
+        return FATHOM_GEMM_128X128_THREADS;
+    }
+    private static final int FATHOM_GEMM_128X64_THREADS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM_128X64_THREADS = 128
+     * }
+     */
+    public static int FATHOM_GEMM_128X64_THREADS() {
+        return FATHOM_GEMM_128X64_THREADS;
+    }
+    private static final int FATHOM_GEMM_64X64_THREADS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM_64X64_THREADS = 128
+     * }
+     */
+    public static int FATHOM_GEMM_64X64_THREADS() {
+        return FATHOM_GEMM_64X64_THREADS;
+    }
+    private static final int FATHOM_GEMM_128X32_THREADS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM_128X32_THREADS = 128
+     * }
+     */
+    public static int FATHOM_GEMM_128X32_THREADS() {
+        return FATHOM_GEMM_128X32_THREADS;
+    }
+    private static final int FATHOM_GEMM_128X128_SHARED = (int)81920L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM_128X128_SHARED = 81920
+     * }
+     */
+    public static int FATHOM_GEMM_128X128_SHARED() {
+        return FATHOM_GEMM_128X128_SHARED;
+    }
+    private static final int FATHOM_GEMM_128X64_SHARED = (int)61440L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM_128X64_SHARED = 61440
+     * }
+     */
+    public static int FATHOM_GEMM_128X64_SHARED() {
+        return FATHOM_GEMM_128X64_SHARED;
+    }
+    private static final int FATHOM_GEMM_64X64_SHARED = (int)40960L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM_64X64_SHARED = 40960
+     * }
+     */
+    public static int FATHOM_GEMM_64X64_SHARED() {
+        return FATHOM_GEMM_64X64_SHARED;
+    }
+    private static final int FATHOM_GEMM_128X32_SHARED = (int)51200L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM_128X32_SHARED = 51200
+     * }
+     */
+    public static int FATHOM_GEMM_128X32_SHARED() {
+        return FATHOM_GEMM_128X32_SHARED;
+    }
     private static final int FATHOM_PATCH_HEIGHT = (int)8L;
     /**
      * {@snippet lang=c :
@@ -325,6 +397,69 @@ public class FathomCuda extends FathomCuda$shared {
      */
     public static int FATHOM_LINEAR_SUM_COLUMNS() {
         return FATHOM_LINEAR_SUM_COLUMNS;
+    }
+    private static final int FATHOM_LINEAR90_TILE = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_LINEAR90_TILE = 128
+     * }
+     */
+    public static int FATHOM_LINEAR90_TILE() {
+        return FATHOM_LINEAR90_TILE;
+    }
+    private static final int FATHOM_LINEAR90_K = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_LINEAR90_K = 64
+     * }
+     */
+    public static int FATHOM_LINEAR90_K() {
+        return FATHOM_LINEAR90_K;
+    }
+    private static final int FATHOM_LINEAR90_THREADS = (int)384L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_LINEAR90_THREADS = 384
+     * }
+     */
+    public static int FATHOM_LINEAR90_THREADS() {
+        return FATHOM_LINEAR90_THREADS;
+    }
+    private static final int FATHOM_LINEAR90_STAGES = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_LINEAR90_STAGES = 4
+     * }
+     */
+    public static int FATHOM_LINEAR90_STAGES() {
+        return FATHOM_LINEAR90_STAGES;
+    }
+    private static final int FATHOM_LINEAR90_STAGE = (int)32768L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_LINEAR90_STAGE = 32768
+     * }
+     */
+    public static int FATHOM_LINEAR90_STAGE() {
+        return FATHOM_LINEAR90_STAGE;
+    }
+    private static final int FATHOM_LINEAR90_C_STRIDE = (int)136L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_LINEAR90_C_STRIDE = 136
+     * }
+     */
+    public static int FATHOM_LINEAR90_C_STRIDE() {
+        return FATHOM_LINEAR90_C_STRIDE;
+    }
+    private static final int FATHOM_LINEAR90_SHARED = (int)200832L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_LINEAR90_SHARED = 200832
+     * }
+     */
+    public static int FATHOM_LINEAR90_SHARED() {
+        return FATHOM_LINEAR90_SHARED;
     }
     private static final int FATHOM_CUDA_LOSS_THREADS = (int)256L;
     /**

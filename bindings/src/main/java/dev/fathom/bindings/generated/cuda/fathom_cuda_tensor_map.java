@@ -15,21 +15,19 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
 /**
  * {@snippet lang=c :
  * struct {
- *     int32_t tile;
- *     int32_t splits;
+ *     uint64_t opaque[16];
  * }
  * }
  */
-public class fathom_cuda_gemm_plan {
+public class fathom_cuda_tensor_map {
 
-    fathom_cuda_gemm_plan() {
+    fathom_cuda_tensor_map() {
         // Should not be called directly
     }
 
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        FathomCuda.C_INT.withName("tile"),
-        FathomCuda.C_INT.withName("splits")
-    ).withName("fathom_cuda_gemm_plan");
+        MemoryLayout.sequenceLayout(16, FathomCuda.C_LONG).withName("opaque")
+    ).withName("fathom_cuda_tensor_map");
 
     /**
      * The layout of this struct
@@ -38,92 +36,81 @@ public class fathom_cuda_gemm_plan {
         return $LAYOUT;
     }
 
-    private static final OfInt tile$LAYOUT = (OfInt)$LAYOUT.select(groupElement("tile"));
+    private static final SequenceLayout opaque$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("opaque"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t tile
+     * uint64_t opaque[16]
      * }
      */
-    public static final OfInt tile$layout() {
-        return tile$LAYOUT;
+    public static final SequenceLayout opaque$layout() {
+        return opaque$LAYOUT;
     }
 
-    private static final long tile$OFFSET = $LAYOUT.byteOffset(groupElement("tile"));
+    private static final long opaque$OFFSET = $LAYOUT.byteOffset(groupElement("opaque"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t tile
+     * uint64_t opaque[16]
      * }
      */
-    public static final long tile$offset() {
-        return tile$OFFSET;
+    public static final long opaque$offset() {
+        return opaque$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t tile
+     * uint64_t opaque[16]
      * }
      */
-    public static int tile(MemorySegment struct) {
-        return struct.get(tile$LAYOUT, tile$OFFSET);
+    public static MemorySegment opaque(MemorySegment struct) {
+        return struct.asSlice(opaque$OFFSET, opaque$LAYOUT.byteSize());
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t tile
+     * uint64_t opaque[16]
      * }
      */
-    public static void tile(MemorySegment struct, int fieldValue) {
-        struct.set(tile$LAYOUT, tile$OFFSET, fieldValue);
+    public static void opaque(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, opaque$OFFSET, opaque$LAYOUT.byteSize());
     }
 
-    private static final OfInt splits$LAYOUT = (OfInt)$LAYOUT.select(groupElement("splits"));
+    private static long[] opaque$DIMS = { 16 };
 
     /**
-     * Layout for field:
+     * Dimensions for array field:
      * {@snippet lang=c :
-     * int32_t splits
+     * uint64_t opaque[16]
      * }
      */
-    public static final OfInt splits$layout() {
-        return splits$LAYOUT;
+    public static long[] opaque$dimensions() {
+        return opaque$DIMS;
     }
-
-    private static final long splits$OFFSET = $LAYOUT.byteOffset(groupElement("splits"));
-
-    /**
-     * Offset for field:
-     * {@snippet lang=c :
-     * int32_t splits
-     * }
-     */
-    public static final long splits$offset() {
-        return splits$OFFSET;
-    }
+    private static final VarHandle opaque$ELEM_HANDLE = opaque$LAYOUT.varHandle(sequenceElement());
 
     /**
-     * Getter for field:
+     * Indexed getter for field:
      * {@snippet lang=c :
-     * int32_t splits
+     * uint64_t opaque[16]
      * }
      */
-    public static int splits(MemorySegment struct) {
-        return struct.get(splits$LAYOUT, splits$OFFSET);
+    public static long opaque(MemorySegment struct, long index0) {
+        return (long)opaque$ELEM_HANDLE.get(struct, opaque$OFFSET, index0);
     }
 
     /**
-     * Setter for field:
+     * Indexed setter for field:
      * {@snippet lang=c :
-     * int32_t splits
+     * uint64_t opaque[16]
      * }
      */
-    public static void splits(MemorySegment struct, int fieldValue) {
-        struct.set(splits$LAYOUT, splits$OFFSET, fieldValue);
+    public static void opaque(MemorySegment struct, long index0, long fieldValue) {
+        opaque$ELEM_HANDLE.set(struct, opaque$OFFSET, index0, fieldValue);
     }
 
     /**
