@@ -138,7 +138,9 @@ public final class DepthModel implements AutoCloseable {
     return backend.description();
   }
 
-  /** Why it does not run on a GPU, if none was found where one would have been taken; else empty. */
+  /**
+   * Why it does not run on a GPU, if none was found where one would have been taken; else empty.
+   */
   public String deviceNote() {
     return deviceNote;
   }

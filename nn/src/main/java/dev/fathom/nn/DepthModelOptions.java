@@ -42,7 +42,13 @@ public record DepthModelOptions(
   /** Everything inferred, input size 518, a GPU if one works, otherwise all processors. */
   public static DepthModelOptions defaults() {
     return new DepthModelOptions(
-        null, null, null, INPUT_SIZE, Runtime.getRuntime().availableProcessors(), CpuIsa.AUTO, Device.AUTO);
+        null,
+        null,
+        null,
+        INPUT_SIZE,
+        Runtime.getRuntime().availableProcessors(),
+        CpuIsa.AUTO,
+        Device.AUTO);
   }
 
   /** With a given size: vits, vitb, vitl or vitg. */

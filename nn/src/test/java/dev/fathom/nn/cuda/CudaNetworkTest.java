@@ -78,16 +78,12 @@ class CudaNetworkTest {
       long[] shape = {2, 70, 98, 3};
       float[] first =
           inference.run(
-              shape,
-              input -> backend.transfer().write(image, input),
-              backend.transfer()::read);
+              shape, input -> backend.transfer().write(image, input), backend.transfer()::read);
       double error = Golden.relativeError(first, Golden.load("tiny.depth").values());
       assertTrue(error < tolerance(elements), "relative error " + error);
       float[] second =
           inference.run(
-              shape,
-              input -> backend.transfer().write(image, input),
-              backend.transfer()::read);
+              shape, input -> backend.transfer().write(image, input), backend.transfer()::read);
       assertArrayEquals(first, second, "another run gives other numbers");
     }
   }
@@ -181,12 +177,11 @@ class CudaNetworkTest {
       assertEquals(expectedLoss, training.differentiate(), 1e-5);
       Map<String, float[]> gradients = training.gradients();
       assertEquals(expected.keySet(), gradients.keySet());
-      expected.forEach(
-          (name, values) -> {
-            // The last bias has no gradient at all: the loss does not see a shift.
-            double error = error(gradients.get(name), values, 1e-3);
-            assertTrue(error < 5 * FLOAT_TOLERANCE, name + ": " + error);
-          });
+      expected.forEach((name, values) -> {
+        // The last bias has no gradient at all: the loss does not see a shift.
+        double error = error(gradients.get(name), values, 1e-3);
+        assertTrue(error < 5 * FLOAT_TOLERANCE, name + ": " + error);
+      });
     }
   }
 
@@ -210,11 +205,10 @@ class CudaNetworkTest {
         Training training = new Training(backend, false)) {
       var _ = training.differentiate(given);
       Map<String, float[]> gradients = training.gradients();
-      expected.forEach(
-          (name, values) -> {
-            double error = error(gradients.get(name), values, 1e-3);
-            assertTrue(error < BFLOAT_GRADIENT_TOLERANCE, name + ": " + error);
-          });
+      expected.forEach((name, values) -> {
+        double error = error(gradients.get(name), values, 1e-3);
+        assertTrue(error < BFLOAT_GRADIENT_TOLERANCE, name + ": " + error);
+      });
     }
   }
 

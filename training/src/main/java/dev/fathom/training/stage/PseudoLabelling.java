@@ -4,8 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.DepthModel;
-import dev.fathom.nn.Device;
 import dev.fathom.nn.DepthModelOptions;
+import dev.fathom.nn.Device;
 import dev.fathom.nn.RgbImage;
 import dev.fathom.nn.checkpoint.AtomicFile;
 import dev.fathom.training.UserException;
@@ -42,7 +42,8 @@ final class PseudoLabelling {
   }
 
   void run(DataSet pictures, Path teacher, Path folder) throws IOException {
-    DepthModelOptions options = DepthModelOptions.defaults()
+    DepthModelOptions options =
+        DepthModelOptions.defaults()
             .withInputSize(config.input().side())
             .withDevice(Device.of(config.device()));
     if (config.threads() > 0) {

@@ -1,11 +1,10 @@
 package dev.fathom.training.stage;
 
+import dev.fathom.bindings.CpuIsa;
+import dev.fathom.nn.Device;
 import dev.fathom.nn.checkpoint.CheckpointException;
 import dev.fathom.nn.checkpoint.InferredModel;
 import dev.fathom.nn.checkpoint.SafeTensorsWriter;
-import dev.fathom.bindings.CpuIsa;
-import dev.fathom.nn.Device;
-import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.layer.Loader;
 import dev.fathom.nn.layer.Weights;
 import dev.fathom.nn.model.DepthAnything;
@@ -13,6 +12,7 @@ import dev.fathom.nn.model.DinoV2;
 import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.PatchClassifier;
 import dev.fathom.nn.model.RandomWeights;
+import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.optim.AdamW;
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.NativeMemory;
