@@ -86,9 +86,13 @@ inline Map convolved(const Map& x, const std::vector<float>& weight, int out, in
         static_cast<int>(ceil_div(x.width, stride)), out);
   visit_taps(x.batch, x.height, x.width, kernel, stride, margin, y.height, y.width,
              [&](int b, int oy, int ox, int tap, int iy, int ix) {
-               for (int o = 0; o < out; o++)
+               const double* from = &x.values[x.at(b, iy, ix, 0)];
+               for (int o = 0; o < out; o++) {
+                 double sum = 0;
                  for (int c = 0; c < x.channels; c++)
-                   y(b, oy, ox, o) += x(b, iy, ix, c) * weight[(o * x.channels + c) * taps + tap];
+                   sum += from[c] * weight[(o * x.channels + c) * taps + tap];
+                 y(b, oy, ox, o) += sum;
+               }
              });
   return y;
 }

@@ -110,8 +110,8 @@ void check_conv(const char* prefix, const TileShape& tile, const Case& c) {
            {blocks_of(pixels * ceil_div(c.out, 8), FATHOM_GEMM_REDUCE_THREADS)},
            {FATHOM_GEMM_REDUCE_THREADS}, 0, args);
   }
-  const std::vector<double> plain = result(true);
-  EXPECT_CALIBRATED(to.values(), result(false),
+  const std::vector<double> exact = result(false), plain = from_source ? result(true) : exact;
+  EXPECT_CALIBRATED(to.values(), exact,
                     c.parts & PROJECT ? to_float(plain) : stored(plain));
 }
 
@@ -154,7 +154,7 @@ TEST(conv2d_with_projection) {
 TEST(conv2d_on_patches) {
   const int all = BIAS | RESIDUAL | RESIDUAL2 | RELU_INPUT | ACTIVATION;
   check_conv("fathom_conv2d_patch", TILE_128X128, {1, 9, 17, 40, 136, 3, 1, BIAS, 1, 0, 0, 0});
-  check_conv("fathom_conv2d_patch", TILE_128X64, {2, 10, 20, 72, 40, 3, 1, all, 1, 0, 0, 0});
+  check_conv("fathom_conv2d_patch", TILE_128X64, {2, 9, 18, 72, 24, 3, 1, all, 1, 0, 0, 0});
   check_conv("fathom_conv2d_patch", TILE_128X32,
              {2, 3, 5, 8, 13, 3, 1, IN_PLACE | RELU_INPUT, 1, 0, 0, 0});
   check_conv("fathom_conv2d_patch", TILE_128X32,
@@ -165,7 +165,7 @@ TEST(conv2d_of_a_map_resized_as_it_is_read) {
   check_conv("fathom_conv2d_resized", TILE_128X32,
              {2, 13, 19, 40, 32, 3, 1, BIAS | ACTIVATION | PROJECT, 1, RELU, 7, 10});
   check_conv("fathom_conv2d_resized", TILE_128X64,
-             {1, 12, 18, 72, 72, 3, 1, BIAS | RELU_INPUT, 1, 0, 5, 18});
+             {1, 9, 18, 40, 72, 3, 1, BIAS | RELU_INPUT, 1, 0, 5, 18});
   check_conv("fathom_conv2d_resized", TILE_128X32,
              {1, 5, 6, 13, 9, 3, 1, BIAS | RESIDUAL, 1, 0, 1, 3}); /* odd */
   check_conv("fathom_conv2d_resized", TILE_128X32,
