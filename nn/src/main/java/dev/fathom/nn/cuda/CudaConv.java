@@ -72,7 +72,7 @@ final class CudaConv extends CudaFamily implements ConvOps {
     }
     synchronized (engine) {
       long partial =
-          plan.splits() > 1 ? engine.scratch(4 * plan.splits() * pixels * shape.out()).part(0) : 0;
+          plan.splits() > 1 ? engine.scratch(4L * plan.splits() * pixels * shape.out()).part(0) : 0;
       MemorySegment args = Native.arguments(fathom_cuda_conv2d_args.layout());
       fathom_cuda_conv2d_args.x(args, address(x));
       fathom_cuda_conv2d_args.packed(args, address(packed));

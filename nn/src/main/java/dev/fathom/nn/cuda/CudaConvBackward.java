@@ -20,6 +20,11 @@ final class CudaConvBackward extends CudaFamily {
   private static final int MOST_SPLITS = 16;
   private static final List<GemmPlan.Tile> PATCH =
       List.of(GemmPlan.Tile.T128X128, GemmPlan.Tile.T128X64);
+
+  /** Tiles of the transposed convolution's dx. */
+  private static final List<GemmPlan.Tile> TRANSPOSED =
+      List.of(GemmPlan.Tile.T128X64, GemmPlan.Tile.T64X64);
+
   private static final int LEAST_BLOCK_PIXELS = 256;
 
   private final Products products;
@@ -64,9 +69,9 @@ final class CudaConvBackward extends CudaFamily {
               needsMap ? elementBytes() * mapSize : 0,
               sourceResized && dx != null ? elementBytes() * mapSize : 0,
               dx != null ? elementBytes() * shape.out() * taps * eights(shape.in()) : 0,
-              dx != null && dxPlan.splits() > 1 ? 4 * dxPlan.splits() * mapSize : 0,
+              dx != null && dxPlan.splits() > 1 ? 4L * dxPlan.splits() * mapSize : 0,
               dWeight != null
-                  ? 4 * weightPlan.splits() * shape.out() * taps * eights(shape.in())
+                  ? 4L * weightPlan.splits() * shape.out() * taps * eights(shape.in())
                   : 0);
       long dz = activated != null ? scratch.part(0) : dy.address();
       if (activated != null || dBias != null) {
@@ -279,7 +284,7 @@ final class CudaConvBackward extends CudaFamily {
     long outPixels = dy.size() / out;
     GemmPlan dxPlan =
         GemmPlan.choose(
-            GemmPlan.LINEAR,
+            TRANSPOSED,
             out % 8 == 0 && aligned(dy),
             pixels,
             in,
@@ -292,7 +297,7 @@ final class CudaConvBackward extends CudaFamily {
           engine.scratch(
               dBias != null ? 4 * Products.sumBlocks(outPixels) * out : 0,
               dx != null ? elementBytes() * taps * out * eights(in) : 0,
-              dWeight != null ? 4 * weightPlan.splits() * in * taps * eights(out) : 0);
+              dWeight != null ? 4L * weightPlan.splits() * in * taps * eights(out) : 0);
       if (dBias != null) {
         products.differentiate(
             dy.address(), null, 0, scratch.part(0), outPixels, out, Activation.NONE);

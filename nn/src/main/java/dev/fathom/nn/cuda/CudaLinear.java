@@ -60,7 +60,8 @@ final class CudaLinear extends CudaFamily implements LinearOps {
             engine.multiprocessors(),
             MOST_SPLITS);
     synchronized (engine) {
-      long partial = plan.splits() > 1 ? engine.scratch(4 * plan.splits() * rows * out).part(0) : 0;
+      long partial =
+          plan.splits() > 1 ? engine.scratch(4L * plan.splits() * rows * out).part(0) : 0;
       MemorySegment args = Native.arguments(fathom_cuda_linear_args.layout());
       fathom_cuda_linear_args.x(args, address(x));
       fathom_cuda_linear_args.packed(args, address(packed));
@@ -129,9 +130,9 @@ final class CudaLinear extends CudaFamily implements LinearOps {
               active ? elementBytes() * rows * out : 0,
               sums ? 4 * Products.sumBlocks(rows) * out : 0,
               dx != null ? packedBytes : 0,
-              dx != null && dxPlan.splits() > 1 ? 4 * dxPlan.splits() * rows * in : 0,
+              dx != null && dxPlan.splits() > 1 ? 4L * dxPlan.splits() * rows * in : 0,
               dScale != null ? packedBytes : 0,
-              parts ? 4 * weightPlan.splits() * out * in : 0,
+              parts ? 4L * weightPlan.splits() * out * in : 0,
               dScale != null ? 4 * out : 0);
       long dz = active ? scratch.part(0) : dy.address();
       if (active || sums) {
