@@ -1,5 +1,7 @@
 package dev.fathom.bindings.cuda;
 
+import dev.fathom.bindings.SharedLibrary;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -11,11 +13,22 @@ final class CudaChildMain {
 
   public static void main(String[] arguments) throws Exception {
     switch (arguments[0]) {
+      case "find-driver" -> findDriver();
       case "probe" -> probe();
       case "work" -> work();
       case "fault" -> fault();
       case "leak" -> leak();
       default -> throw new IllegalArgumentException(arguments[0]);
+    }
+  }
+
+  /** Whether this machine has a libcuda.so.1; in the tests' own process the emulator is one. */
+  private static void findDriver() {
+    try (Arena arena = Arena.ofConfined()) {
+      SharedLibrary.open("libcuda.so.1", arena);
+      System.out.println("present");
+    } catch (IOException e) {
+      System.out.println("absent");
     }
   }
 

@@ -314,7 +314,7 @@ abstract class CudaContextContract {
       stream.fillWords(y, 0);
       for (int i = 0; i < 10; i++) {
         kernel.launch(stream, LaunchConfig.of(1, 1, 0), axpy(x, y, 1, a));
-        LockSupport.parkNanos(1);
+        LockSupport.parkNanos(1000);
       }
       MemorySegment result = own.allocate(4, 4);
       stream.copyToHost(result, y);

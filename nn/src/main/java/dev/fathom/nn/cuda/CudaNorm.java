@@ -38,7 +38,7 @@ final class CudaNorm extends CudaFamily implements NormOps {
     long rows = y.extent(0) * y.extent(1);
     String width = width(channels, x, y);
     MemorySegment args = Native.arguments(fathom_cuda_layer_norm_args.layout());
-    long first = x.address() + elementBytes() * skip * channels;
+    long first = x.address() + channels * skip * elementBytes();
     fathom_cuda_layer_norm_args.x(args, address(first));
     fathom_cuda_layer_norm_args.weight(args, address(weight));
     fathom_cuda_layer_norm_args.bias(args, address(bias));
