@@ -199,7 +199,7 @@ final class CudaConv extends CudaFamily implements ConvOps {
     long in = x.extent(3);
     long out = y.extent(3);
     long pixels = x.extent(0) * x.extent(1) * x.extent(2);
-    long columns = kernel * kernel * out;
+    long columns = out * kernel * kernel;
     GemmPlan plan =
         GemmPlan.choose(
             GemmPlan.LINEAR,

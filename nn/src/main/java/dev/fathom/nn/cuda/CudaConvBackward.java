@@ -68,10 +68,10 @@ final class CudaConvBackward extends CudaFamily {
               dBias != null ? 4 * Products.sumBlocks(outPixels) * shape.out() : 0,
               needsMap ? elementBytes() * mapSize : 0,
               sourceResized && dx != null ? elementBytes() * mapSize : 0,
-              dx != null ? elementBytes() * shape.out() * taps * eights(shape.in()) : 0,
+              dx != null ? taps * elementBytes() * shape.out() * eights(shape.in()) : 0,
               dx != null && dxPlan.splits() > 1 ? 4L * dxPlan.splits() * mapSize : 0,
               dWeight != null
-                  ? 4L * weightPlan.splits() * shape.out() * taps * eights(shape.in())
+                  ? taps * 4 * weightPlan.splits() * shape.out() * eights(shape.in())
                   : 0);
       long dz = activated != null ? scratch.part(0) : dy.address();
       if (activated != null || dBias != null) {

@@ -51,8 +51,8 @@ final class CudaOptim extends CudaFamily implements OptimOps {
     fathom_cuda_adamw_args.keep2(args, (float) beta2);
     fathom_cuda_adamw_args.take1(args, (float) (1 - beta1));
     fathom_cuda_adamw_args.take2(args, (float) (1 - beta2));
-    fathom_cuda_adamw_args.step(args, (float) (rate / (1 - Math.pow(beta1, step))));
-    fathom_cuda_adamw_args.root(args, (float) (1 / Math.sqrt(1 - Math.pow(beta2, step))));
+    fathom_cuda_adamw_args.step(args, (float) (rate / (1 - Math.pow(beta1, (double) step))));
+    fathom_cuda_adamw_args.root(args, (float) (1 / Math.sqrt(1 - Math.pow(beta2, (double) step))));
     fathom_cuda_adamw_args.eps(args, (float) eps);
     fathom_cuda_adamw_args.decay(args, (float) (rate * weightDecay));
     int threads = FathomCuda.FATHOM_CUDA_OPTIM_THREADS();

@@ -9,13 +9,7 @@ import java.util.List;
  */
 record GemmPlan(Tile tile, int splits) {
 
-  /**
-   * A tile of C.
-   *
-   * @param rows of C
-   * @param columns of C
-   * @param weight sixteenths of the time of a product, for the operands read
-   */
+  /** A tile of C: rows, columns, threads, shared memory; and sixteenths of a product's time. */
   enum Tile {
     T128X128("_128x128", 128, 128, 256, 81920, 16),
     T128X64("_128x64", 128, 64, 128, 61440, 18),
@@ -110,9 +104,9 @@ record GemmPlan(Tile tile, int splits) {
         }
         long steps = CudaFamily.ceil(depth, splits);
         long waves = CudaFamily.ceil(tile.tiles(m, n) * splits, multiprocessors);
-        long cost = waves * tile.rows * tile.columns * (steps + FILL_STEPS) * tile.weight;
+        long cost = waves * (steps + FILL_STEPS) * tile.rows * tile.columns * tile.weight;
         if (splits > 1) {
-          cost += 8 * splits * m * n / multiprocessors;
+          cost += 8L * splits * m * n / multiprocessors;
         }
         if (cost < least) {
           least = cost;
