@@ -34,7 +34,9 @@ run: all
 	@bin/fathom selftrain --config configs/demo.yaml --out out/demo
 	@echo "Look at out/demo/report.html; the numbers are in out/demo/metrics.json."
 
+# The CUDA kernels run on the emulator here, which takes a C++ compiler.
 test: check-tools
+	@command -v $${CXX:-c++} >/dev/null || { echo "No C++ compiler: install g++ (Debian: apt-get install g++)" >&2; exit 1; }
 	@mvn -B verify
 
 # Operators of ViT-S, then what is asked for: BENCH='--models vits,vitb --threads 1,2 --isa avx2',
