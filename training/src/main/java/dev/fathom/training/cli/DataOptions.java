@@ -6,6 +6,7 @@ import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.data.DataSet;
 import dev.fathom.training.data.DataSets;
 import dev.fathom.training.data.DataSpec;
+import dev.fathom.training.stage.Comparison;
 import dev.fathom.training.stage.Sources;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -156,7 +157,7 @@ final class DataOptions {
     if (run != null) {
       DataSet set = Sources.describe("data.test", chosen(run));
       Sources.requireTruth("data.test", set);
-      return set;
+      return Comparison.limited(set, run);
     }
     RunConfig.Synth scenes =
         new RunConfig.Synth(

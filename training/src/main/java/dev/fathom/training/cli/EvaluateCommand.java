@@ -143,7 +143,7 @@ final class EvaluateCommand extends Command {
               .withKittiBenchmarkCrop(kittiBenchmarkCrop)
               .withFlip(flip);
       option = "--resamples";
-      return settings.withBootstrap(resamples, 0);
+      return settings.withBootstrap(resamples, config != null ? config.seed() : 0);
     } catch (IllegalArgumentException e) {
       throw new UserException(option, String.valueOf(e.getMessage()), e);
     }

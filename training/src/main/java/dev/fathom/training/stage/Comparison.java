@@ -104,15 +104,19 @@ public final class Comparison {
           Sources.requireTruth(key, whole);
           String given = tests.get(i).name();
           String name = given == null ? whole.name() : given;
-          int limit = config.evaluation().limit();
-          DataSet set =
-              limit > 0 && limit < whole.size() ? SubsetDataSet.range(whole, 0, limit) : whole;
+          DataSet set = limited(whole, config);
           results.add(new TestSet(name, tests.get(i).seen(), evaluate(name, set, models)));
         }
       }
     } finally {
       models.values().forEach(DepthModel::close);
     }
+  }
+
+  /** The part of a test set that a configuration's {@code evaluation.limit} leaves. */
+  public static DataSet limited(DataSet whole, RunConfig config) {
+    int limit = config.evaluation().limit();
+    return limit > 0 && limit < whole.size() ? SubsetDataSet.range(whole, 0, limit) : whole;
   }
 
   private SequencedMap<String, Evaluation> evaluate(

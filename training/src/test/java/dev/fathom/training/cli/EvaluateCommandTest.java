@@ -174,6 +174,10 @@ class EvaluateCommandTest {
     assertEquals(2, json.get("evaluated").intValue());
     assertEquals(56, json.get("settings").get("input_size").intValue());
     assertEquals(80, json.get("settings").get("cap").doubleValue());
+    Path limited = folder.resolve("limited.yaml");
+    Files.writeString(limited, MiniRun.YAML.replace("{pictures: 1}", "{pictures: 1, limit: 1}"));
+    Run one = network("--config", limited.toString(), "--test", "hills");
+    assertEquals(1, new JsonMapper().readTree(one.out()).get("evaluated").intValue(), one.err());
     for (List<String> wrong :
         List.of(
             List.of("--config", config),
