@@ -3,6 +3,7 @@
 #define FATHOM_CUDA_ARGS_H
 
 #include "args_attention.h"
+#include "args_attention90.h"
 #include "args_augment.h"
 #include "args_conv.h"
 #include "args_linear.h"

@@ -2,6 +2,7 @@ package dev.fathom.nn.cuda;
 
 import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.cuda.FathomCuda;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_attention90_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_attention_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_attention_backward_args;
 import dev.fathom.nn.op.AttentionOps;
@@ -9,7 +10,7 @@ import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cuda/attention.cu and attention_backward.cu. */
+/** kernels/cuda/attention.cu, attention90.cu and attention_backward.cu. */
 final class CudaAttention extends CudaFamily implements AttentionOps {
 
   /** Head dimensions that there are kernels for: multiples of this ... */
@@ -35,6 +36,10 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
     long dim = headDim("attention", y, heads);
     long tokens = y.extent(1);
     long pairs = y.extent(0) * heads;
+    if (dim == USUAL_HEAD && engine.hasHopperKernels() && aligned(qkv, y)) {
+      hopper(qkv, heads, scale, y, logSumExp);
+      return;
+    }
     long blocks = pairs * ceil(tokens, rows(dim));
     String kernel = "fathom_attention_" + dim;
     if (dim == USUAL_HEAD && blocks < engine.multiprocessors()) {
@@ -49,6 +54,38 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
     fathom_cuda_attention_args.heads(args, heads);
     fathom_cuda_attention_args.scale(args, scale);
     launch(kernel, blocks, 1, FathomCuda.FATHOM_ATTENTION_THREADS(), tiles(dim), args);
+  }
+
+  /** kernels/cuda/attention90.cu. */
+  private void hopper(Tensor qkv, int heads, float scale, Tensor y, @Nullable Tensor logSumExp) {
+    long tokens = y.extent(1);
+    MemorySegment args = Native.arguments(fathom_cuda_attention90_args.layout());
+    map(fathom_cuda_attention90_args.qkv(args), qkv);
+    map(fathom_cuda_attention90_args.out(args), y);
+    fathom_cuda_attention90_args.log_sum_exp(args, address(logSumExp));
+    fathom_cuda_attention90_args.tokens(args, Math.toIntExact(tokens));
+    fathom_cuda_attention90_args.heads(args, heads);
+    fathom_cuda_attention90_args.scale(args, scale);
+    launch(
+        "fathom_attention90",
+        y.extent(0) * heads * ceil(tokens, FathomCuda.FATHOM_ATTENTION90_ROWS()),
+        1,
+        FathomCuda.FATHOM_ATTENTION90_THREADS(),
+        FathomCuda.FATHOM_ATTENTION90_SHARED(),
+        args);
+  }
+
+  /** Tokens [B,T,C] in boxes of one head and some tokens of one picture. */
+  private void map(MemorySegment map, Tensor tokens) {
+    long row = tokens.extent(2) * elementBytes();
+    engine.encode(
+        map,
+        tokens.address(),
+        new long[] {tokens.extent(2), tokens.extent(1), tokens.extent(0)},
+        new long[] {row, row * tokens.extent(1)},
+        Math.toIntExact(USUAL_HEAD),
+        FathomCuda.FATHOM_ATTENTION90_BOX(),
+        1);
   }
 
   @Override

@@ -11,6 +11,7 @@ import dev.fathom.nn.op.LossOps;
 import dev.fathom.nn.op.NormOps;
 import dev.fathom.nn.op.OptimOps;
 import dev.fathom.nn.op.PatchEmbedOps;
+import dev.fathom.nn.op.Recording;
 import dev.fathom.nn.op.ResampleOps;
 import dev.fathom.nn.op.TransferOps;
 import dev.fathom.nn.op.VectorOps;
@@ -98,6 +99,11 @@ public final class CudaBackend implements Backend {
   @Override
   public long scratchBytes() {
     return engine.scratchBytes();
+  }
+
+  @Override
+  public Recording record(Runnable operators) {
+    return GraphRecording.of(engine, operators);
   }
 
   @Override

@@ -15,8 +15,6 @@ import org.jspecify.annotations.Nullable;
 /** kernels/cuda/conv.cu, conv_patch.cu, conv_transpose.cu, conv_project.cu. */
 final class CudaConv extends CudaFamily implements ConvOps {
 
-  private static final int MOST_SPLITS = 16;
-
   /** Tiles of the kernels that read patches of pixels. */
   private static final List<GemmPlan.Tile> PATCH =
       List.of(GemmPlan.Tile.T128X128, GemmPlan.Tile.T128X64, GemmPlan.Tile.T128X32);
@@ -134,7 +132,7 @@ final class CudaConv extends CudaFamily implements ConvOps {
         shape.out(),
         depth,
         multiprocessors(),
-        projected ? 1 : MOST_SPLITS);
+        projected ? 1 : GemmPlan.MOST_SPLITS);
   }
 
   /** Of these tiles those that a projection can be fused into: a block has all channels. */

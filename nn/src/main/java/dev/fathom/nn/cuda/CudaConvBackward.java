@@ -17,7 +17,6 @@ import org.jspecify.annotations.Nullable;
 /** Gradients of convolutions: kernels/cuda/conv_backward.cu and the end of conv_transpose.cu. */
 final class CudaConvBackward extends CudaFamily {
 
-  private static final int MOST_SPLITS = 16;
   private static final List<GemmPlan.Tile> PATCH =
       List.of(GemmPlan.Tile.T128X128, GemmPlan.Tile.T128X64);
 
@@ -159,7 +158,7 @@ final class CudaConvBackward extends CudaFamily {
         shape.in(),
         tapsOfClass * eights(shape.out()),
         engine.multiprocessors(),
-        MOST_SPLITS);
+        GemmPlan.MOST_SPLITS);
   }
 
   private GemmPlan weightPlan(long rows, long channels, long taps, long pixels, boolean aligned) {
@@ -170,7 +169,7 @@ final class CudaConvBackward extends CudaFamily {
         taps * eights(channels),
         pixels,
         engine.multiprocessors(),
-        MOST_SPLITS);
+        GemmPlan.MOST_SPLITS);
   }
 
   private void dx(
@@ -263,7 +262,7 @@ final class CudaConvBackward extends CudaFamily {
     fathom_cuda_conv_d_weight_args.splits(args, plan.splits());
     long columns = (long) kernel * kernel * eights(channels);
     products.product("fathom_conv_d_weight", plan, rows, columns, 1, args);
-    products.reduce("fathom_conv_d_weight_reduce", rows * channels, args);
+    products.reduce("fathom_conv_d_weight_reduce", rows * kernel * kernel * channels, args);
   }
 
   /** See {@link dev.fathom.nn.op.ConvOps#convTranspose2dBackward}. */

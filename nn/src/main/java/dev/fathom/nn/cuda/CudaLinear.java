@@ -2,6 +2,7 @@ package dev.fathom.nn.cuda;
 
 import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.cuda.FathomCuda;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_linear90_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_linear_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_linear_d_weight_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_linear_dx_args;
@@ -14,10 +15,8 @@ import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cuda/linear.cu and linear_backward.cu. */
+/** kernels/cuda/linear.cu, linear90.cu and linear_backward.cu. */
 final class CudaLinear extends CudaFamily implements LinearOps {
-
-  private static final int MOST_SPLITS = 16;
 
   private final Products products;
 
@@ -58,11 +57,16 @@ final class CudaLinear extends CudaFamily implements LinearOps {
             out,
             eights(in),
             engine.multiprocessors(),
-            MOST_SPLITS);
+            GemmPlan.MOST_SPLITS);
     synchronized (engine) {
+      boolean hopper =
+          engine.hasHopperKernels() && plan.splits() == 1 && plan.tile() != GemmPlan.Tile.ANY;
       long partial =
           plan.splits() > 1 ? engine.scratch(4L * plan.splits() * rows * out).part(0) : 0;
-      MemorySegment args = Native.arguments(fathom_cuda_linear_args.layout());
+      MemorySegment whole =
+          Native.arguments(
+              hopper ? fathom_cuda_linear90_args.layout() : fathom_cuda_linear_args.layout());
+      MemorySegment args = hopper ? fathom_cuda_linear90_args.linear(whole) : whole;
       fathom_cuda_linear_args.x(args, address(x));
       fathom_cuda_linear_args.packed(args, address(packed));
       fathom_cuda_linear_args.bias(args, address(bias));
@@ -77,11 +81,39 @@ final class CudaLinear extends CudaFamily implements LinearOps {
       fathom_cuda_linear_args.out(args, Math.toIntExact(out));
       fathom_cuda_linear_args.activation(args, Products.code(activation));
       fathom_cuda_linear_args.splits(args, plan.splits());
+      if (hopper) {
+        hopper(whole, x, packed, rows, in, out);
+        return;
+      }
       products.product("fathom_linear", plan, rows, out, 1, args);
       if (plan.splits() > 1) {
         products.reduce("fathom_linear_reduce", rows * ceil(out, 8), args);
       }
     }
+  }
+
+  /** kernels/cuda/linear90.cu: blocks that stay and take tile after tile. */
+  private void hopper(MemorySegment args, Tensor x, Tensor packed, long rows, long in, long out) {
+    int tile = FathomCuda.FATHOM_LINEAR90_TILE();
+    map(fathom_cuda_linear90_args.x_map(args), x, rows, in);
+    map(fathom_cuda_linear90_args.packed_map(args), packed, out, in);
+    launch(
+        "fathom_linear_sm90",
+        Math.min(ceil(rows, tile) * ceil(out, tile), engine.multiprocessors()),
+        1,
+        FathomCuda.FATHOM_LINEAR90_THREADS(),
+        FathomCuda.FATHOM_LINEAR90_SHARED(),
+        args);
+  }
+
+  private void map(MemorySegment map, Tensor matrix, long rows, long columns) {
+    engine.encode(
+        map,
+        matrix.address(),
+        new long[] {columns, rows},
+        new long[] {columns * elementBytes()},
+        FathomCuda.FATHOM_LINEAR90_K(),
+        FathomCuda.FATHOM_LINEAR90_TILE());
   }
 
   @Override
@@ -112,7 +144,8 @@ final class CudaLinear extends CudaFamily implements LinearOps {
     boolean wholeRows = out % 8 == 0 && aligned(dy);
     int multiprocessors = engine.multiprocessors();
     GemmPlan dxPlan =
-        GemmPlan.choose(GemmPlan.LINEAR, wholeRows, rows, in, out, multiprocessors, MOST_SPLITS);
+        GemmPlan.choose(
+            GemmPlan.LINEAR, wholeRows, rows, in, out, multiprocessors, GemmPlan.MOST_SPLITS);
     GemmPlan weightPlan =
         GemmPlan.choose(
             GemmPlan.LINEAR,
@@ -121,7 +154,7 @@ final class CudaLinear extends CudaFamily implements LinearOps {
             in,
             rows,
             multiprocessors,
-            MOST_SPLITS);
+            GemmPlan.MOST_SPLITS);
     boolean parts = weights && (weightPlan.splits() > 1 || dScale != null);
     long packedBytes = elementBytes() * out * eights(in);
     synchronized (engine) {

@@ -7,6 +7,7 @@ import dev.fathom.bindings.cuda.CudaModule;
 import dev.fathom.bindings.cuda.CudaStream;
 import dev.fathom.bindings.cuda.DeviceMemory;
 import dev.fathom.bindings.cuda.PinnedMemory;
+import dev.fathom.bindings.cuda.TensorMapShape;
 import dev.fathom.nn.tensor.ElementType;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -23,6 +24,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class Engine implements AutoCloseable {
 
+  /** The compute capability that wgmma is of, and no other. */
+  private static final int HOPPER = 90;
+
   /** Alignment of the parts of scratch memory. */
   private static final long ALIGNMENT = 256;
 
@@ -37,7 +41,9 @@ final class Engine implements AutoCloseable {
   private final DeviceMemory result;
   private final PinnedMemory hostResult;
   private final int multiprocessors;
+  private final boolean hopper;
   private @Nullable DeviceMemory scratch;
+  private long scratchVersion;
 
   Engine(CudaContext context, KernelImages images) {
     this.context = context;
@@ -47,6 +53,7 @@ final class Engine implements AutoCloseable {
     result = context.allocate(RESULT_BYTES);
     hostResult = context.allocatePinned(RESULT_BYTES);
     multiprocessors = context.device().multiprocessors();
+    hopper = elements == ElementType.BFLOAT16 && context.device().capability() == HOPPER;
   }
 
   CudaContext context() {
@@ -59,6 +66,35 @@ final class Engine implements AutoCloseable {
 
   ElementType elements() {
     return elements;
+  }
+
+  /** Whether the kernels for compute capability 9.0 are there and run here. */
+  boolean hasHopperKernels() {
+    return hopper;
+  }
+
+  /**
+   * Describes a tensor of elements for the tensor memory accelerator, 128-byte swizzled boxes,
+   * zeros outside.
+   *
+   * @param map 128 bytes of a kernel's struct
+   * @param extents innermost first
+   * @param strides bytes, of all dimensions but the innermost
+   * @param box elements of one copy in each dimension
+   */
+  void encode(MemorySegment map, long address, long[] extents, long[] strides, int... box) {
+    context.makeCurrent();
+    context
+        .driver()
+        .tensorMapEncodeTiled(
+            map,
+            new TensorMapShape(
+                TensorMapShape.ElementType.BFLOAT16,
+                address,
+                extents,
+                strides,
+                box,
+                TensorMapShape.Swizzle.BYTES_128));
   }
 
   int multiprocessors() {
@@ -108,6 +144,7 @@ final class Engine implements AutoCloseable {
       }
       current = stream.allocate(end);
       scratch = current;
+      scratchVersion++;
     }
     return new Scratch(current.address(), offsets);
   }
@@ -119,6 +156,11 @@ final class Engine implements AutoCloseable {
     long part(int index) {
       return base + offsets.get(index);
     }
+  }
+
+  /** Rises when scratch memory moves. */
+  synchronized long scratchVersion() {
+    return scratchVersion;
   }
 
   long scratchBytes() {

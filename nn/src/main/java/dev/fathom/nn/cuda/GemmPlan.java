@@ -68,7 +68,7 @@ record GemmPlan(Tile tile, int splits) {
   private static final int STEP = 32;
   private static final int FILL_STEPS = 6;
   private static final int LEAST_STEPS = 8;
-  private static final int MOST_SPLITS = 16;
+  static final int MOST_SPLITS = 128;
 
   /**
    * The plan of least cost.

@@ -2,6 +2,7 @@ package dev.fathom.nn.model;
 
 import dev.fathom.nn.layer.Pass;
 import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.op.Recording;
 import dev.fathom.nn.op.ShapesOnly;
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.Buffer;
@@ -14,17 +15,52 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs a network again and again in one block of memory. The first picture of a size makes a plan
- * for it; from then on nothing is allocated. Not thread-safe.
+ * for it; from then on nothing is allocated. On a GPU the second records a CUDA graph, which the
+ * later ones launch as one. Not thread-safe.
  */
 public final class Inference {
 
+  /** Shapes whose runs are recorded, where the device records; others run operator by operator. */
+  private static final int MOST_RECORDINGS = 16;
+
   private final DepthAnything network;
   private final Backend backend;
-  private final Map<List<Long>, MemoryPlan> plans = new HashMap<>();
+  private final Map<List<Long>, Prepared> plans = new HashMap<>();
   private final Buffer block;
+  private int recordings;
+
+  /** What is known of one shape. */
+  private final class Prepared {
+    final MemoryPlan plan;
+    int runs;
+    @Nullable Recorded recorded;
+
+    Prepared(MemoryPlan plan) {
+      this.plan = plan;
+    }
+
+    void forget() {
+      Recorded old = recorded;
+      if (old != null) {
+        old.recording.close();
+        recorded = null;
+        recordings--;
+      }
+    }
+  }
+
+  /**
+   * A run that the device noted.
+   *
+   * @param room the block that it works in
+   * @param image its input there
+   * @param depth its result there
+   */
+  private record Recorded(Recording recording, Tensor room, Tensor image, Tensor depth) {}
 
   /**
    * A runner.
@@ -46,13 +82,47 @@ public final class Inference {
    * @return what {@code read} returns
    */
   public <R> R run(long[] shape, Consumer<Tensor> fill, Function<Tensor, R> read) {
-    MemoryPlan plan =
-        plans.computeIfAbsent(Arrays.stream(shape).boxed().toList(), _ -> plan(shape));
-    Memory planned = plan.replay(block.atLeast((plan.bytes() + 3) / 4));
+    Prepared prepared =
+        plans.computeIfAbsent(
+            Arrays.stream(shape).boxed().toList(), _ -> new Prepared(plan(shape)));
+    MemoryPlan plan = prepared.plan;
+    Tensor room = block.atLeast((plan.bytes() + 3) / 4);
+    if (prepared.recorded != null && prepared.recorded.room != room) {
+      prepared.forget();
+    }
+    Recorded recorded = prepared.recorded;
+    if (recorded != null) {
+      fill.accept(recorded.image);
+      if (recorded.recording.replay()) {
+        return read.apply(recorded.depth);
+      }
+      prepared.forget();
+    }
+    Memory planned = plan.replay(room);
     Tensor image = planned.allocate(shape);
     fill.accept(image);
-    Tensor depth = network.forward(new Pass(backend, planned), image);
-    return read.apply(depth);
+    Pass pass = new Pass(backend, planned);
+    if (prepared.runs++ == 0 || recordings >= MOST_RECORDINGS) {
+      return read.apply(network.forward(pass, image));
+    }
+    // Addresses outlive the tensors of this run.
+    Tensor imageAgain = image.onDevice() ? sameMemory(image) : image;
+    Tensor[] depth = new Tensor[1];
+    Recording recording = backend.record(() -> depth[0] = network.forward(pass, image));
+    if (recording == null) {
+      return read.apply(network.forward(pass, image));
+    }
+    recordings++;
+    Tensor depthAgain = sameMemory(depth[0]);
+    prepared.recorded = new Recorded(recording, room, imageAgain, depthAgain);
+    if (!recording.replay()) {
+      throw new IllegalStateException("a recording that was just made cannot be replayed");
+    }
+    return read.apply(depthAgain);
+  }
+
+  private static Tensor sameMemory(Tensor tensor) {
+    return Tensor.onDevice(tensor.address(), tensor.type(), tensor.shape());
   }
 
   /** Bytes of the block that holds all intermediate results. */

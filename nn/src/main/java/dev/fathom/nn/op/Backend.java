@@ -2,6 +2,7 @@ package dev.fathom.nn.op;
 
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.ElementType;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A device: the sum of its operator families, and its memory. Operators may be called from any
@@ -26,6 +27,17 @@ public interface Backend extends AutoCloseable {
   /** Frees what the backend holds; waits for operators that are running. */
   @Override
   void close();
+
+  /**
+   * Notes operators instead of doing them, where a device starts many of them faster as one. They
+   * must have run before with tensors of the same shapes, and neither read nor write the host.
+   *
+   * @param operators calls operators, none that returns a number
+   * @return null where nothing is gained; the operators were not called then
+   */
+  default @Nullable Recording record(Runnable operators) {
+    return null;
+  }
 
   /** Copies to and from the device. */
   TransferOps transfer();

@@ -11,7 +11,7 @@ class GemmPlanTest {
   /** Multiprocessors of an H200. */
   private static final int H200 = 132;
 
-  private static final int MOST = 16;
+  private static final int MOST = GemmPlan.MOST_SPLITS;
 
   @Test
   void oneWaveOfLargeTilesWhereTheyFit() {

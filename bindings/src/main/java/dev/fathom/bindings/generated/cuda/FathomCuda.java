@@ -101,6 +101,42 @@ public class FathomCuda extends FathomCuda$shared {
     public static int FATHOM_ATTENTION_DELTA_THREADS() {
         return FATHOM_ATTENTION_DELTA_THREADS;
     }
+    private static final int FATHOM_ATTENTION90_THREADS = (int)384L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_THREADS = 384
+     * }
+     */
+    public static int FATHOM_ATTENTION90_THREADS() {
+        return FATHOM_ATTENTION90_THREADS;
+    }
+    private static final int FATHOM_ATTENTION90_ROWS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_ROWS = 128
+     * }
+     */
+    public static int FATHOM_ATTENTION90_ROWS() {
+        return FATHOM_ATTENTION90_ROWS;
+    }
+    private static final int FATHOM_ATTENTION90_BOX = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_BOX = 64
+     * }
+     */
+    public static int FATHOM_ATTENTION90_BOX() {
+        return FATHOM_ATTENTION90_BOX;
+    }
+    private static final int FATHOM_ATTENTION90_SHARED = (int)82048L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_SHARED = 82048
+     * }
+     */
+    public static int FATHOM_ATTENTION90_SHARED() {
+        return FATHOM_ATTENTION90_SHARED;
+    }
     private static final int FATHOM_CUDA_READ_THREADS = (int)128L;
     /**
      * {@snippet lang=c :
