@@ -6,14 +6,16 @@ JAVA_HOME := $(shell bin/find-jdk 2>/dev/null)
 export JAVA_HOME
 MAVEN = mvn -B -q
 
-.PHONY: all cuda aot check-tools test run bench bench-training bindings format clean
-all: check-tools cuda
+.PHONY: all build cuda aot check-tools test run bench bench-training bindings format clean
+all: cuda build
+
+build: check-tools
 	@$(MAVEN) package -DskipTests
 	@$(MAKE) --no-print-directory aot
 
 # The kernels for GPUs, by nvcc; without it one line, and everything else works.
 cuda:
-	@$(MAKE) --no-print-directory -s -C kernels cuda
+	@$(MAKE) --no-print-directory -s -j$$(nproc) -C kernels cuda
 
 # Classes loaded and linked ahead of time, so that the command line starts faster. It only speeds things
 # up: where it cannot be made, everything works without.
@@ -30,7 +32,7 @@ check-tools:
 
 # The whole pipeline on rendered scenes: an encoder, a teacher, its labels, a student, and how they compare.
 # Nothing is downloaded. Stopped, it goes on where it was; `rm -r out/demo` starts anew.
-run: all
+run: build
 	@bin/fathom selftrain --config configs/demo.yaml --out out/demo
 	@echo "Look at out/demo/report.html; the numbers are in out/demo/metrics.json."
 
@@ -42,13 +44,13 @@ test: check-tools
 # Operators of ViT-S, then what is asked for: BENCH='--models vits,vitb --threads 1,2 --isa avx2',
 # BENCH=--help. WEIGHTS=<checkpoint> also times the whole network and the start, ONNX=<graph> beside
 # ONNX Runtime.
-bench: all
+bench: build
 	@"$(JAVA_HOME)/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \
 	  -jar bench/target/fathom-bench-[0-9]*.jar $(BENCH) \
 	  $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(ONNX),--onnx "$(ONNX)")
 
 # A training step beside the same step in PyTorch, where Python has it: BENCH='--python FILE --out NAME'.
-bench-training: all
+bench-training: build
 	@bench/training-step $(BENCH)
 
 # Whether the generated Java agrees with kernels/include/fathom.h; needs jextract, says so without it.
