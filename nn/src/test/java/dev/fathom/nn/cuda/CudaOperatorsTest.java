@@ -71,12 +71,6 @@ class CudaOperatorsTest {
       return tensor;
     }
 
-    Tensor zeros(long... shape) {
-      Tensor tensor = memory.allocate(shape);
-      backend.vector().fill(tensor, 0);
-      return tensor;
-    }
-
     Tensor room(long... shape) {
       return memory.allocate(shape);
     }
