@@ -30,13 +30,7 @@ final class CudaPatchEmbed extends CudaFamily implements PatchEmbedOps {
     long padded = ceil(3 * patch * patch, depth) * depth;
     Tensor packed = memory.allocate(engine.elements(), channels, padded);
     synchronized (engine) {
-      long source;
-      if (weight.onDevice()) {
-        source = weight.address();
-      } else {
-        source = engine.scratch(weight.bytes()).part(0);
-        engine.copyToDevice(source, weight.data(), weight.bytes());
-      }
+      long source = engine.onDevice(weight);
       MemorySegment args = Native.arguments(fathom_cuda_patch_embed_pack_args.layout());
       fathom_cuda_patch_embed_pack_args.weight(args, address(source));
       fathom_cuda_patch_embed_pack_args.packed(args, address(packed));

@@ -9,6 +9,7 @@ import dev.fathom.bindings.cuda.DeviceMemory;
 import dev.fathom.bindings.cuda.PinnedMemory;
 import dev.fathom.bindings.cuda.TensorMapShape;
 import dev.fathom.nn.tensor.ElementType;
+import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -161,6 +162,19 @@ final class Engine implements AutoCloseable {
   /** Rises when scratch memory moves. */
   synchronized long scratchVersion() {
     return scratchVersion;
+  }
+
+  /**
+   * Where a weight lies on the device. One of the host is copied to scratch memory, which nothing
+   * else may use until it has been read; the host's must live until the stream is waited for.
+   */
+  long onDevice(Tensor weight) {
+    if (weight.onDevice()) {
+      return weight.address();
+    }
+    long staged = scratch(weight.bytes()).part(0);
+    copyToDevice(staged, weight.data(), weight.bytes());
+    return staged;
   }
 
   long scratchBytes() {

@@ -21,7 +21,8 @@ import java.util.List;
  * for the emulator, whose modules no GPU takes.
  *
  * @param elements what activations are in these kernels
- * @param folder of the emulator's modules; null for those on the class path
+ * @param folder of the emulator's modules; not looked at with {@code bundled}
+ * @param bundled whether they are those on the class path
  */
 record KernelImages(ElementType elements, Path folder, boolean bundled) {
 

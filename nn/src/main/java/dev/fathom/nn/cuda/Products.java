@@ -66,15 +66,9 @@ final class Products extends CudaFamily {
       long strideA,
       long strideB,
       long strideC) {
+    requireFloats("pack", weight, factor);
     synchronized (engine) {
-      long source;
-      if (weight.onDevice()) {
-        source = weight.address();
-      } else {
-        // Packed weights are never in scratch memory while weights come from the host.
-        source = engine.scratch(weight.bytes()).part(0);
-        engine.copyToDevice(source, weight.data(), weight.bytes());
-      }
+      long source = engine.onDevice(weight);
       MemorySegment args = Native.arguments(fathom_cuda_pack_weight_args.layout());
       fathom_cuda_pack_weight_args.weight(args, address(source));
       fathom_cuda_pack_weight_args.factor(args, address(factor));
