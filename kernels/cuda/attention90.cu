@@ -16,22 +16,15 @@
  * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the others. One block on
  * a multiprocessor.
  */
-#include "args_attention90.h"
-#include "dev90.h"
+#include "attention90.h"
 
 namespace {
 
-constexpr int kRows = 64;  /* queries of a warpgroup */
 constexpr int kKeys = 128; /* in a tile */
 constexpr int kStages = 2;
-constexpr int kLine = 128; /* bytes of a row of 64 elements, and of the swizzle */
-constexpr int kBox = FATHOM_ATTENTION90_BOX * kLine;
 constexpr int kTile = kKeys * kLine; /* bytes */
-static_assert(FATHOM_ATTENTION90_ROWS == 2 * kRows && kRows == FATHOM_ATTENTION90_BOX &&
-                  kKeys == 2 * FATHOM_ATTENTION90_BOX,
+static_assert(FATHOM_ATTENTION90_ROWS == 2 * kRows && kKeys == 2 * kRows,
               "tiles are made of boxes");
-constexpr float kLog2E = 1.44269504088896341f;
-constexpr float kLn2 = 0.69314718055994531f;
 
 struct Memory {
   unsigned char queries[2][kBox]; /* and the results, in the end */
@@ -129,16 +122,6 @@ DEV float exponentiate(float (&s)[kKeys / 2], int half, float c, Row& row) {
 DEV void wait_for_turn(int group) { barrier_sync(1 + group, 256); }
 DEV void pass_turn(int group) { barrier_arrive(1 + (group ^ 1), 256); }
 
-/* Once for each of the eight warps that read a stage. */
-DEV void release(uint64_t* empty) {
-  if (lane_id() == 0) mbarrier_arrive(empty);
-}
-
-DEV uint64_t descriptor(const void* tile) {
-  return wgmma_descriptor(tile, 16, 8 * kLine, Swizzle::BYTES_128);
-}
-DEV uint64_t advance(uint64_t descriptor, int bytes) { return descriptor + (uint64_t)(bytes >> 4); }
-
 /* Starts s = q k^T. */
 DEV void start_scores(float (&s)[kKeys / 2], uint64_t queries, const unsigned char* keys) {
   const uint64_t k = descriptor(keys);
@@ -186,15 +169,10 @@ DEV void to_operand(FragA (&p)[kKeys / 16], const float (&s)[kKeys / 2]) {
     for (int r = 0; r < 4; r++) p[k].x[r] = pack_bf16(s[8 * k + 2 * r], s[8 * k + 2 * r + 1]);
 }
 
-/* Results times factor, as the map's swizzle wants them; then one thread sends them. */
+/* Results times factor; one thread sends them. */
 DEV void store(const fathom_cuda_attention90_args& args, const Place& p, int group,
                unsigned char* to, const float (&o)[32], const float (&factor)[2]) {
-#pragma unroll
-  for (int i = 0; i < 32; i += 2) {
-    const int row = wgmma_row(i), chunk = i / 4; /* of 16 bytes, that is 8 columns */
-    store_2((elem*)(to + row * kLine + ((chunk ^ row % 8) * 16)) + lane_id() % 4 * 2,
-            o[i] * factor[i / 2 % 2], o[i + 1] * factor[i / 2 % 2]);
-  }
+  write_rows(to, o, factor);
   fence_async_shared();
   barrier_sync(3 + group, 128);
   const int first = p.first + group * kRows;
