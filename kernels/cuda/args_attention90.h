@@ -10,29 +10,37 @@
 #include "tensor_map.h"
 
 enum {
+  FATHOM_ATTENTION90_BOX = 64,      /* tokens in a box of every map */
   FATHOM_ATTENTION90_THREADS = 384, /* a warpgroup that fetches, two that compute */
-  FATHOM_ATTENTION90_ROWS = 128,    /* queries of a block */
-  FATHOM_ATTENTION90_BOX = 64,      /* tokens in a box of both maps */
-  FATHOM_ATTENTION90_SHARED = 82048,
+  FATHOM_ATTENTION90_ROWS = 128,    /* queries of a block at a time */
+  FATHOM_ATTENTION90_SHARED = 164608,
+  FATHOM_ATTENTION90_TALL_THREADS = 512,
+  FATHOM_ATTENTION90_TALL_ROWS = 192,
+  FATHOM_ATTENTION90_TALL_SHARED = 180992,
+  FATHOM_ATTENTION90_SHORT_ROWS = 64, /* as many threads as usual */
+  FATHOM_ATTENTION90_SHORT_SHARED = 166144,
   FATHOM_ATTENTION_BACKWARD90_ROWS = 128, /* keys, or queries, of a block */
   FATHOM_ATTENTION_BACKWARD90_SHARED = 100480
 };
 
 /*
- * fathom_attention90: out = softmax(scale * q k^T) v per head.
+ * fathom_attention90, fathom_attention90_tall, fathom_attention90_short: out = softmax(scale * q k^T)
+ * v per head, in blocks of different shapes. Which one: where ceil(pieces / multiprocessors) times
+ * what a piece costs is least, pieces = B * heads * ceil(T / ROWS), and the costs are 128, 192, and
+ * 72 for the short one, which reads the keys for half as many queries.
  *
  * Both maps: bf16, 128-byte swizzle, no interleave, zeros out of bounds, boxes of 64 channels x BOX
  * tokens x 1 picture.
  *
- * grid: B * heads * ceil(T / ROWS); block: THREADS; shared: FATHOM_ATTENTION90_SHARED bytes.
+ * grid: any, at best the lesser of pieces and multiprocessors; block: THREADS or TALL_THREADS;
+ * shared: FATHOM_ATTENTION90_SHARED, _TALL_SHARED or _SHORT_SHARED bytes.
  */
 typedef struct {
   fathom_cuda_tensor_map qkv; /* [B,T,3*heads*64] */
   fathom_cuda_tensor_map out; /* [B,T,heads*64] */
   float* log_sum_exp;         /* [B,heads,T], natural logarithm, or NULL */
-  int32_t tokens, heads;
-  float scale;      /* any finite number */
-  int32_t reserved; /* 0 */
+  int32_t tokens, heads, batch;
+  float scale; /* any finite number */
 } fathom_cuda_attention90_args;
 
 /*

@@ -137,6 +137,24 @@ public class FathomCuda extends FathomCuda$shared {
     public static int FATHOM_ATTENTION90_SHARED() {
         return FATHOM_ATTENTION90_SHARED;
     }
+    private static final int FATHOM_ATTENTION_BACKWARD90_ROWS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION_BACKWARD90_ROWS = 128
+     * }
+     */
+    public static int FATHOM_ATTENTION_BACKWARD90_ROWS() {
+        return FATHOM_ATTENTION_BACKWARD90_ROWS;
+    }
+    private static final int FATHOM_ATTENTION_BACKWARD90_SHARED = (int)100480L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION_BACKWARD90_SHARED = 100480
+     * }
+     */
+    public static int FATHOM_ATTENTION_BACKWARD90_SHARED() {
+        return FATHOM_ATTENTION_BACKWARD90_SHARED;
+    }
     private static final int FATHOM_CUDA_READ_THREADS = (int)128L;
     /**
      * {@snippet lang=c :
