@@ -18,6 +18,7 @@ enum {
   FATHOM_ATTENTION90_TALL_ROWS = 192,
   FATHOM_ATTENTION90_TALL_SHARED = 180992,
   FATHOM_ATTENTION90_SHORT_ROWS = 64, /* as many threads as usual */
+  FATHOM_ATTENTION90_SHORT_COST = 80, /* more than 64: L2 gives it the keys twice as often */
   FATHOM_ATTENTION90_SHORT_SHARED = 166144,
   FATHOM_ATTENTION_BACKWARD90_ROWS = 128, /* keys, or queries, of a block */
   FATHOM_ATTENTION_BACKWARD90_SHARED = 100480
@@ -25,9 +26,8 @@ enum {
 
 /*
  * fathom_attention90, fathom_attention90_tall, fathom_attention90_short: out = softmax(scale * q k^T)
- * v per head, in blocks of different shapes. Which one: where ceil(pieces / multiprocessors) times
- * what a piece costs is least, pieces = B * heads * ceil(T / ROWS), and the costs are 128, 192, and
- * 72 for the short one, which reads the keys for half as many queries.
+ * v per head, in blocks of different shapes. Which one: where ceil(pieces / multiprocessors) * cost is
+ * least, pieces = B * heads * ceil(T / ROWS), cost = ROWS or SHORT_COST.
  *
  * Both maps: bf16, 128-byte swizzle, no interleave, zeros out of bounds, boxes of 64 channels x BOX
  * tokens x 1 picture.
