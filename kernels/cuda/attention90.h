@@ -17,6 +17,14 @@ constexpr int kLine = kDim * 2;             /* bytes of a token, and of the swiz
 constexpr int kBox = kRows * kLine;         /* bytes */
 static_assert(kRows == 64, "a warpgroup's rows are a box");
 
+constexpr int kStages = 4; /* of the ring of tiles */
+
+/* Where a tile is in the ring: the tiles of all pieces of work follow each other. */
+struct Slot {
+  int stage, turn;
+  DEV_MEMBER explicit Slot(int tile) : stage(tile % kStages), turn(tile / kStages % 2) {}
+};
+
 DEV int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 /* Rows of lines in shared memory, whichever of the two dimensions the product sums over. */
