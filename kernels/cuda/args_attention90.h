@@ -29,8 +29,8 @@ enum {
 /*
  * fathom_attention90, fathom_attention90_tall, fathom_attention90_short: per head
  * out = softmax(scale * q k^T) v, in blocks of different shapes. Which one: where
- * ceil(pieces / multiprocessors) * cost is least, pieces = B * heads * ceil(T / ROWS), cost = ROWS or
- * SHORT_COST.
+ * ceil(pieces / multiprocessors) * cost is least, pieces = B * heads * ceil(T / ROWS), cost = ROWS
+ * or SHORT_COST.
  *
  * Both maps: bf16, 128-byte swizzle, no interleave, zeros out of bounds, boxes of 64 channels x BOX
  * tokens x 1 picture.
@@ -49,10 +49,10 @@ typedef struct {
 /*
  * The backward pass is two launches: fathom_attention_backward_delta (args_attention.h), then
  *
- * fathom_attention_backward90: dqkv. pieces = B * heads * ceil(T / BACKWARD90_ROWS) pieces of work have
- * keys (dk, dv), as many have queries (dq). Block b of n has the pieces b, b + n, ... of keys; where
- * that is one more than others have, it is busy, and has `busy_queries` pieces of queries. The other
- * blocks share the rest. A piece of keys takes KEYS_COST, one of queries QUERIES_COST:
+ * fathom_attention_backward90: dqkv. Of its pieces of work, B * heads * ceil(T / BACKWARD90_ROWS)
+ * have keys (dk, dv), as many have queries (dq). Block b of n has the pieces b, b + n, ... of keys;
+ * where that is one more than others have, it is busy, and has `busy_queries` pieces of queries.
+ * The other blocks share the rest. A piece of keys takes KEYS_COST, one of queries QUERIES_COST:
  * busy_queries, at most pieces / (pieces mod n), is best where the block that takes longest takes
  * least.
  *

@@ -21,7 +21,8 @@
  *   fathom_attention90_short    64 queries, two warpgroups, which take the tiles of keys in turn;
  *                               in the end one adds what the other has
  *
- * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the others, 160 for three.
+ * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the two others. Tall:
+ * 128, 32 and 160.
  */
 #include "attention90.h"
 #include "softmax90.h"

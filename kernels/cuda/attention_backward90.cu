@@ -6,10 +6,10 @@
  *     dv = P^T d_out              dq = scale U k    dk = scale U^T q
  *
  * A piece of work keeps 128 rows of one side of a head, 64 for each of two warpgroups, whose
- * operands stay in registers; a third warpgroup fetches the other side in tiles of 64 rows. Where the
- * rows are keys, S^T and dP^T are computed, so that there, too, P and U are the left operands of the
- * products that follow and never leave the registers. Blocks stay, and have pieces of both kinds,
- * such that they end together; the next piece's rows and tiles arrive while one is finished.
+ * operands stay in registers; a third warpgroup fetches the other side in tiles of 64 rows. Where
+ * the rows are keys, S^T and dP^T are computed, so that there, too, P and U are the left operands
+ * of the products that follow and never leave the registers. Blocks stay, and have pieces of both
+ * kinds, such that they end together; the next piece's rows and tiles arrive while one is finished.
  *
  * Seven products instead of five. Cycles of a multiprocessor for 128 queries and 128 keys:
  *                         tensor cores   shared memory   exponentials
@@ -23,7 +23,8 @@
  * the tensor cores alone, and no block waits for another.
  *
  * The exponentials of a tile run while the tensor cores have the sums of the tile before, and U
- * while they have the scores of the next.
+ * while they have the scores of the next: a warpgroup keeps them busy almost alone, so that the two
+ * need not take turns.
  *
  * Registers: 168 at the launch; 40 for the warpgroup that fetches, 232 for the others. One block on
  * a multiprocessor.
