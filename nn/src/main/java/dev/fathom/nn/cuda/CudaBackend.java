@@ -3,6 +3,7 @@ package dev.fathom.nn.cuda;
 import dev.fathom.bindings.cuda.ConvProvider;
 import dev.fathom.bindings.cuda.CudaContext;
 import dev.fathom.bindings.cuda.CudaProbe;
+import dev.fathom.bindings.cuda.CudaStream;
 import dev.fathom.bindings.cuda.GemmProvider;
 import dev.fathom.bindings.cuda.VendorLibraries;
 import dev.fathom.nn.GpuKernels;
@@ -128,6 +129,14 @@ public final class CudaBackend implements Backend {
    */
   static CudaBackend emulated(Path folder, ElementType elements) {
     return new CudaBackend(KernelImages.emulated(folder, elements), GpuKernels.OWN);
+  }
+
+  /**
+   * The stream that all operators go to: to measure them, or to put other work between them. It is
+   * the backend's, and closed with it.
+   */
+  public CudaStream stream() {
+    return engine.stream();
   }
 
   @Override
