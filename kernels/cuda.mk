@@ -1,6 +1,6 @@
 # CUDA: kernels for GPUs, the emulator, and the tests that run on both. Included by the Makefile.
 #
-#   make cuda             build/cuda/<name>.fatbin (sm_80, sm_89, PTX for newer ones), <name>90.cubin (sm_90a),
+#   make cuda             build/cuda/<name>.fatbin (sm_80, sm_89, sm_90, PTX for newer ones), <name>90.cubin (sm_90a),
 #                         modules.txt. Fails if a kernel spills registers or has a stack frame. Needs nvcc.
 #   make emulator         build/emulator/libcuda.so.1 and the same kernels for it: <name>.emu.so (elem is
 #                         bf16), <name>_float.emu.so, modules.txt
@@ -13,7 +13,8 @@
 
 CXX ?= c++
 NVCC ?= $(shell command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
-NVCC_FLAGS ?= -std=c++17 -O3 -lineinfo
+# For a profiler: NVCC_FLAGS='-std=c++17 -O3 -lineinfo'.
+NVCC_FLAGS ?= -std=c++17 -O3
 CUDA_BUILD = $(BUILD)/cuda
 EMULATOR = $(BUILD)/emulator
 
@@ -29,6 +30,8 @@ cuda cuda-float:
 	@echo "nvcc is not installed: the CUDA kernels are not built"
 else
 TARGETS = -gencode arch=compute_80,code=sm_80 -gencode arch=compute_89,code=sm_89 \
+  -gencode arch=compute_90,code=sm_90 -gencode arch=compute_80,code=compute_80
+TEST_TARGETS = -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 \
   -gencode arch=compute_80,code=compute_80
 cuda: $(CUDA_BUILD)/modules.txt
 $(CUDA_BUILD)/modules.txt: $(MODULES:%=$(CUDA_BUILD)/%.fatbin) $(MODULES_90:%=$(CUDA_BUILD)/%.cubin)
@@ -41,7 +44,7 @@ $(CUDA_BUILD)/%.fatbin: cuda/%.cu cuda/nvcc-checked cuda.mk
 	cuda/nvcc-checked $(NVCC) $(NVCC_FLAGS) $(TARGETS) -MMD -MF $(@:.fatbin=.d) -fatbin -o $@ $<
 $(CUDA_BUILD)/%_float.fatbin: cuda/%.cu cuda.mk
 	@mkdir -p $(@D)
-	$(NVCC) $(NVCC_FLAGS) -DFATHOM_ELEM_FLOAT -gencode arch=compute_80,code=sm_80 -fatbin -o $@ $<
+	$(NVCC) $(NVCC_FLAGS) -DFATHOM_ELEM_FLOAT $(TEST_TARGETS) -fatbin -o $@ $<
 $(CUDA_BUILD)/%90.cubin: cuda/%90.cu cuda/nvcc-checked cuda.mk
 	@mkdir -p $(@D)
 	cuda/nvcc-checked $(NVCC) $(NVCC_FLAGS) -gencode arch=compute_90a,code=sm_90a -MMD \
@@ -115,12 +118,10 @@ $(CUDA_BUILD)/kernels/%90.cubin: test/cuda/kernels/%90.cu cuda.mk
 	$(NVCC) $(NVCC_FLAGS) -Icuda -gencode arch=compute_90a,code=sm_90a -cubin -o $@ $<
 $(CUDA_BUILD)/kernels/%.fatbin: test/cuda/kernels/%.cu cuda.mk
 	@mkdir -p $(@D)
-	$(NVCC) $(NVCC_FLAGS) -Icuda -gencode arch=compute_80,code=sm_80 \
-	  -gencode arch=compute_80,code=compute_80 -fatbin -o $@ $<
+	$(NVCC) $(NVCC_FLAGS) -Icuda $(TEST_TARGETS) -fatbin -o $@ $<
 $(CUDA_BUILD)/kernels/%_float.fatbin: test/cuda/kernels/%.cu cuda.mk
 	@mkdir -p $(@D)
-	$(NVCC) $(NVCC_FLAGS) -Icuda -DFATHOM_ELEM_FLOAT -gencode arch=compute_80,code=sm_80 \
-	  -gencode arch=compute_80,code=compute_80 -fatbin -o $@ $<
+	$(NVCC) $(NVCC_FLAGS) -Icuda -DFATHOM_ELEM_FLOAT $(TEST_TARGETS) -fatbin -o $@ $<
 
 test: test-cuda
 test-cuda: $(CUDA_TESTS) $(EMULATED) $(TEST_MODULES)
@@ -136,10 +137,15 @@ test-gpu: cuda cuda-float $(TEST_MODULES_GPU) $(CUDA_TESTS)
 	@lib=$$(ldconfig -p | sed -n 's/.*libcuda.so.1 .*x86-64.* => //p' | head -1); \
 	test -n "$$lib" || { echo "no libcuda.so.1 of NVIDIA here"; exit 1; }; \
 	for t in $(GPU_TESTS); do FATHOM_CUDA_MODULES=$(CUDA_BUILD) LD_PRELOAD=$$lib $$t || exit 1; done
+ifeq (,$(NVCC))
+gpu-tests:
+	@echo "nvcc is not installed: the kernels' tests for GPUs are not built"
+else
 gpu-tests: cuda cuda-float $(TEST_MODULES_GPU) $(GPU_TESTS) $(EMULATED) $(TEST_MODULES)
 	@rm -rf $(BUILD)/gpu-tests && mkdir -p $(BUILD)/gpu-tests/kernels
 	@for t in $(GPU_TESTS); do FATHOM_CUDA_RECORD=$(BUILD)/gpu-tests $$t --schedule 0 || exit 1; done
-	@cp $(CUDA_BUILD)/*.fatbin $(CUDA_BUILD)/*.cubin $(GPU_TESTS) $(BUILD)/gpu-tests
+	@cp $(CUDA_BUILD)/*.fatbin $(CUDA_BUILD)/*.cubin $(CUDA_BUILD)/modules.txt $(GPU_TESTS) $(BUILD)/gpu-tests
 	@cp $(TEST_MODULES_GPU) $(BUILD)/gpu-tests/kernels
+endif
 
 -include $(wildcard $(CUDA_BUILD)/*.d $(EMULATOR)/*.d $(EMULATOR)/*/*.d)
