@@ -68,8 +68,12 @@ class GpuCheckTest {
   void wrongArgumentsAreNamed() {
     for (String[] arguments :
         new String[][] {
-          {"--side", "519"}, {"--models", "vitx"}, {"--sections", "all"}, {"--batches", "0"},
-          {"--seconds", "-1"}, {"--nonsense"}
+          {"--side", "519"},
+          {"--models", "vitx"},
+          {"--sections", "all"},
+          {"--batches", "0"},
+          {"--seconds", "-1"},
+          {"--nonsense"}
         }) {
       StringWriter errors = new StringWriter();
       assertEquals(2, run(errors, arguments));
@@ -81,7 +85,6 @@ class GpuCheckTest {
   @Test
   void relativeErrorOfDifferentSizesIsInfinite() {
     assertEquals(0.5, GpuCheck.error(new float[] {3, 0}, new float[] {2, 0}), 1e-12);
-    assertEquals(
-        Double.POSITIVE_INFINITY, GpuCheck.error(new float[] {1}, new float[] {1, 2}));
+    assertEquals(Double.POSITIVE_INFINITY, GpuCheck.error(new float[] {1}, new float[] {1, 2}));
   }
 }

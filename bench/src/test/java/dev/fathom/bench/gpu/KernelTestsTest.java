@@ -18,8 +18,7 @@ class KernelTestsTest {
     Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
   }
 
-  private static Results run(Path folder, double seconds)
-      throws IOException, InterruptedException {
+  private static Results run(Path folder, double seconds) throws IOException, InterruptedException {
     Results results = new Results(folder.resolve("check"));
     KernelTests.run(folder, new Budget(seconds), results);
     return results;
