@@ -124,34 +124,47 @@ DEV uint64_t operand_16(const unsigned char* lines, int k) {
                             Swizzle::BYTES_128);
 }
 
-/* Both operands by tensor maps: what the producer loads and a warpgroup multiplies. */
+/*
+ * One warpgroup: starts d (+)= the product of a step, HEIGHT times 64 rows from `row` on. On return
+ * the step before is through.
+ */
+template <class Tile, Major A, Major B>
+DEV void multiply_step(float (&d)[Tile::HEIGHT][Tile::N / 2], const unsigned char* stage, int row,
+                       bool add) {
+  const unsigned char* a = stage + row / 64 * FATHOM_GEMM90_SQUARE;
+  wgmma_fence();
+#pragma unroll
+  for (int k = 0; k < FATHOM_GEMM90_K / 16; k++) {
+    const uint64_t b16 = operand_16<B>(stage + Tile::A_BYTES, k);
+#pragma unroll
+    for (int h = 0; h < Tile::HEIGHT; h++)
+      wgmma<Tile::N, A == Major::MN, B == Major::MN>(
+          d[h], operand_16<A>(a + h * FATHOM_GEMM90_SQUARE, k), b16, add || k > 0);
+  }
+  wgmma_commit();
+  wgmma_wait<1>();
+}
+
+/* Both operands as matrices of the tensor maps: what is loaded and how it is multiplied. */
 template <class Tile, Major A, Major B>
 struct Matrices90 {
   const fathom_cuda_tensor_map& a;
   const fathom_cuda_tensor_map& b;
+  TilePlace place = {0, 0};
 
   DEV_MEMBER void prefetch() const {
     prefetch_map(a);
     prefetch_map(b);
   }
-  DEV_MEMBER void load(unsigned char* stage, TilePlace place, int step, uint64_t* barrier) const {
+  DEV_MEMBER int bytes() const { return Tile::STAGE; }
+  DEV_MEMBER void begin(TilePlace tile) { place = tile; }
+  DEV_MEMBER void load(unsigned char* stage, int step, uint64_t* barrier) const {
     load_operand<A, Tile::M>(stage, a, place.row, step, barrier);
     load_operand<B, Tile::N>(stage + Tile::A_BYTES, b, place.column, step, barrier);
   }
-  /* Starts d (+)= the product of a step; `row`: of the warpgroup's rows, the first. */
   DEV_MEMBER void multiply(float (&d)[Tile::HEIGHT][Tile::N / 2], const unsigned char* stage,
                            int row, bool add) const {
-    wgmma_fence();
-#pragma unroll
-    for (int k = 0; k < FATHOM_GEMM90_K / 16; k++) {
-      const uint64_t b16 = operand_16<B>(stage + Tile::A_BYTES, k);
-#pragma unroll
-      for (int h = 0; h < Tile::HEIGHT; h++)
-        wgmma<Tile::N, A == Major::MN, B == Major::MN>(
-            d[h], operand_16<A>(stage + (row / 64 + h) * FATHOM_GEMM90_SQUARE, k), b16,
-            add || k > 0);
-    }
-    wgmma_commit();
+    multiply_step<Tile, A, B>(d, stage, row, add);
   }
 };
 
@@ -180,18 +193,19 @@ struct Barriers90 {
 
 /* One thread: all operands of all of the block's items, in order. */
 template <class Tile, class Operands>
-DEV void produce(const Work90& work, const Operands& operands, unsigned char* memory,
+DEV void produce(const Work90& work, Operands operands, unsigned char* memory,
                  const Barriers90& barriers) {
   operands.prefetch();
   Ring90<Tile::STAGES> ring = {0, 0};
   const int64_t items = work.items();
   for (int64_t i = blockIdx.x; i < items; i += gridDim.x) {
     const Item90 item = work.template item<Tile>(i);
+    operands.begin(item.place);
     for (int step = item.first; step < item.end; step++) {
       uint64_t* full = barriers.full + ring.stage;
       mbarrier_wait(barriers.empty + ring.stage, ring.turn ^ 1);
-      mbarrier_arrive_expect(full, Tile::STAGE);
-      operands.load(memory + ring.stage * Tile::STAGE, item.place, step, full);
+      mbarrier_arrive_expect(full, operands.bytes());
+      operands.load(memory + ring.stage * Tile::STAGE, step, full);
       ring.advance();
     }
   }
@@ -207,7 +221,6 @@ DEV void multiply_item(float (&d)[Tile::HEIGHT][Tile::N / 2], const Operands& op
     mbarrier_wait(barriers.full + ring.stage, ring.turn);
     operands.multiply(d, memory + ring.stage * Tile::STAGE, row, step > 0);
     /* The step before this one is through: its stage may be filled again. */
-    wgmma_wait<1>();
     if (step > 0 && elect_one()) mbarrier_arrive(barriers.empty + previous);
     previous = ring.stage;
     ring.advance();
