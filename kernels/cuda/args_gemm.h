@@ -141,6 +141,7 @@ enum {
  */
 enum {
   FATHOM_GEMM90_K = 64,
+  FATHOM_GEMM90_ROWS = 128, /* of a tile */
   FATHOM_GEMM90_THREADS = 384,
   FATHOM_GEMM90_SQUARE = 64 * 64 * 2, /* bytes of 64 lines of an operand */
   FATHOM_GEMM90_RING = 196608,        /* bytes of the stages, with every tile */

@@ -87,7 +87,7 @@ struct ConvSink {
     for (int i = 0; i < 8; i++) v[i] += columns.bias[i];
     activate(args.activation, v);
 #pragma unroll
-    for (int i = 0; i < 8; i++) v[i] += before.residual[i] + before.residual2[i];
+    for (int i = 0; i < 8; i++) v[i] = v[i] + before.residual[i] + before.residual2[i];
   }
   DEV_MEMBER void finish(int, int column, const Columns& columns, const Before& before,
                          float (&v)[8]) const {

@@ -31,6 +31,7 @@ struct Tile90 {
   static constexpr int HEIGHT = HEIGHT_, N = COLUMNS, STAGES = STAGES_;
   static constexpr bool TOGETHER = TOGETHER_;
   static constexpr int M = 64 * HEIGHT * (TOGETHER ? 2 : 1);
+  static_assert(M == FATHOM_GEMM90_ROWS, "rows of all tiles");
   /* Bytes of a stage: A's M lines, then B's N lines, of 64 elements each. */
   static constexpr int A_BYTES = M * 128, STAGE = A_BYTES + N * 128;
   /* Warps that read a stage. */
@@ -193,7 +194,7 @@ struct Barriers90 {
 
 /* One thread: all operands of all of the block's items, in order. */
 template <class Tile, class Operands>
-DEV void produce(const Work90& work, Operands operands, unsigned char* memory,
+DEV void produce(const Work90& work, Operands& operands, unsigned char* memory,
                  const Barriers90& barriers) {
   operands.prefetch();
   Ring90<Tile::STAGES> ring = {0, 0};
@@ -213,7 +214,7 @@ DEV void produce(const Work90& work, Operands operands, unsigned char* memory,
 
 /* One warpgroup: its rows' sums over an item's steps. `issued` hears of the last product. */
 template <class Tile, class Operands>
-DEV void multiply_item(float (&d)[Tile::HEIGHT][Tile::N / 2], const Operands& operands,
+DEV void multiply_item(float (&d)[Tile::HEIGHT][Tile::N / 2], Operands& operands,
                        const unsigned char* memory, const Barriers90& barriers, uint64_t* issued,
                        Ring90<Tile::STAGES>& ring, int steps, int row) {
   int previous = 0;
@@ -286,9 +287,10 @@ struct Sums90 {
   }
 };
 
-/* A sink for parts of sums, partial [splits][rows][columns], as PartialSink's in gemm_tile.h. */
+/* What writes parts of sums at once (PartialSink, PartialPixelSink), as a sink. */
+template <class Partial>
 struct PartSink90 {
-  PartialSink sink;
+  Partial sink;
   struct Columns {};
   struct Before {};
 
@@ -299,16 +301,21 @@ struct PartSink90 {
     sink(row, column, v);
   }
 };
-/* The grid has no splits of its own here: partial begins at the item's. */
-DEV PartSink90 part_sink(float* partial, const Item90& item, int rows, int columns) {
-  return {{partial + (int64_t)item.split * rows * columns, item.place, rows, columns}};
+/* They take the split from the grid, which has none here: `partial` must begin at the item's. */
+template <class Partial>
+DEV PartSink90<Partial> part_sink(const Partial& partial) {
+  return PartSink90<Partial>{partial};
+}
+DEV PartSink90<PartialSink> part_sink(float* partial, const Item90& item, int rows, int columns) {
+  return part_sink(PartialSink{partial + (int64_t)item.split * rows * columns, item.place, rows,
+                               columns});
 }
 
 /* ---- a block ---- */
 
 /* finish(sums, item): what becomes of a warp's sums. */
 template <class Tile, class Operands, class Finish>
-DEV void multiply90(const Work90& work, const Operands& operands, unsigned char* memory,
+DEV void multiply90(const Work90& work, Operands operands, unsigned char* memory,
                     const Finish& finish) {
   float* shared = (float*)(memory + FATHOM_GEMM90_RING);
   Barriers90 barriers;
@@ -326,11 +333,11 @@ DEV void multiply90(const Work90& work, const Operands& operands, unsigned char*
   __syncthreads();
   const int group = (int)threadIdx.x / 128;
   if (group == 2) {
-    registers_give<40>();
+    registers_give<24>();
     if (threadIdx.x == 256) produce<Tile>(work, operands, memory, barriers);
     return;
   }
-  registers_take<232>();
+  registers_take<240>();
   const int row = Tile::TOGETHER ? group * 64 * Tile::HEIGHT : 0;
   const int64_t items = work.items();
   Ring90<Tile::STAGES> ring = {0, 0};
