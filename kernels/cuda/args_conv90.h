@@ -16,8 +16,8 @@
  * tap and 64 channels, taps running fastest.
  *
  * The host takes the box of fewest tiles, box_width in 1..min(W, 128), box_height = min(128 /
- * box_width, H), the first of the widest; with kernel 1 all pixels are one row of a map: batch and
- * height 1, width B * H * W. Example: 148 x 148 has 180 boxes of 25 x 5 (178 would be full), where
+ * box_width, H), of these the widest; with kernel 1 all pixels are one row of a map: batch and
+ * height 1, width B * H * W. Example: 148 x 148 has 180 boxes of 25 x 5 (171 would be full), where
  * 16 x 8 would make 190.
  *
  * Maps, of bf16, swizzle 128 bytes, zeros outside:

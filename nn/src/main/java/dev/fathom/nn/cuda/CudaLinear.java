@@ -57,8 +57,7 @@ final class CudaLinear extends CudaFamily implements LinearOps {
     GemmPlan plan = products.plan(in % 8 == 0 && aligned(x), rows, out, eights(in));
     boolean hopper = plan.tile().stays();
     synchronized (engine) {
-      long partial =
-          plan.splits() > 1 ? engine.scratch(4L * plan.splits() * rows * out).part(0) : 0;
+      long partial = products.partial(plan, rows, out);
       MemorySegment whole =
           Native.arguments(
               hopper ? fathom_cuda_linear90_args.layout() : fathom_cuda_linear_args.layout());

@@ -57,6 +57,11 @@ final class Products extends CudaFamily {
         GemmPlan.MOST_SPLITS);
   }
 
+  /** Room in scratch memory for the parts of a split product [m,n]; 0 without splits. */
+  long partial(GemmPlan plan, long m, long n) {
+    return plan.splits() > 1 ? engine.scratch(4L * plan.splits() * m * n).part(0) : 0;
+  }
+
   /**
    * Describes a matrix of elements with contiguous rows for a kernel of compute capability 9.0.
    *

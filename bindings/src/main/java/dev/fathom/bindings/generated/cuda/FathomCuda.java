@@ -380,6 +380,15 @@ public class FathomCuda extends FathomCuda$shared {
     public static int FATHOM_GEMM90_K() {
         return FATHOM_GEMM90_K;
     }
+    private static final int FATHOM_GEMM90_ROWS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM90_ROWS = 128
+     * }
+     */
+    public static int FATHOM_GEMM90_ROWS() {
+        return FATHOM_GEMM90_ROWS;
+    }
     private static final int FATHOM_GEMM90_THREADS = (int)384L;
     /**
      * {@snippet lang=c :
