@@ -13,8 +13,8 @@
  * Either operand may be contiguous along K or along its other dimension (Major), so that the
  * products of the backward pass read tensors as they lie.
  *
- * Registers: 168 a thread at the launch; the producer's warpgroup leaves its share to the others,
- * which hold 128 sums each.
+ * Registers: 168 a thread at the launch, 64512; the producer's warpgroup keeps 24, the others take
+ * 240 for 128 sums and, in the epilogue, 16 to 48 of what a sink has loaded ahead.
  */
 #ifndef FATHOM_CUDA_GEMM90_H
 #define FATHOM_CUDA_GEMM90_H
@@ -109,12 +109,13 @@ DEV void load_operand(unsigned char* to, const fathom_cuda_tensor_map& map, int 
  * K: the canonical layout's 8 lines of 128 bytes are 1024 bytes, which is the stride; 16 k on are
  * 32 bytes further in each line, and the leading offset is not used.
  *
- * MN: the PTX manual ("Strides" of wgmma's matrix descriptor, for MN-major swizzled layouts) has
- * the leading offset lead from 64 m or n (the swizzle's 128 bytes) to the next 64, and the stride
- * offset from 8 k to the next 8 k; CUTLASS's make_gmma_desc<Major::MN> says the same as B128:
- * ((T,8,m),(8,k)):((1,T,LBO),(8T,SBO)) with T = 8 elements of 16 bytes. Here a square of 64 k of
- * 128 bytes follows another, so leading is a square and stride 8 lines; 16 k on are 16 lines
- * further. (Without a swizzle the two offsets would change places.)
+ * MN: by the PTX manual (strides of the matrix descriptor, MN-major, swizzled; in units of 16
+ * bytes) the leading offset leads from the first swizzle-size / 16 = 8 "rows", 64 m or n, to the
+ * next, and the stride offset from 8 "columns", 8 k, to the next 8. CUTLASS's
+ * make_gmma_desc<Major::MN> says the same: B128 is ((T,8,m),(8,k)):((1,T,LBO),(8T,SBO)), T being
+ * the 8 elements of 16 bytes. Here a square of 64 k with 128 bytes each follows another, so leading
+ * is a square and stride 8 lines; 16 k on are 16 lines further, a multiple of the 1024 bytes after
+ * which the swizzle repeats. (Without a swizzle the two offsets would change places.)
  */
 template <Major MAJOR>
 DEV uint64_t operand_16(const unsigned char* lines, int k) {
