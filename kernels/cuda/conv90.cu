@@ -7,39 +7,13 @@
  * what a step reads. (Kept in shared memory, the patch of a tile and its border would have to be
  * cut into operands of whole groups of 8 pixels, which taps beside the centre do not have.)
  */
-#include "args_conv90.h"
+#include "conv_box90.h"
 #include "conv_sink.h"
 #include "gemm90.h"
 
-/* Boxes of a batch of maps: which pixels a tile's rows are. */
-struct Boxes {
-  int height, width, box_height, box_width;
-  DEV_MEMBER int down() const { return ceil_div(height, box_height); }
-  DEV_MEMBER int across() const { return ceil_div(width, box_width); }
-  DEV_MEMBER int pixels() const { return box_height * box_width; }
-};
 DEV Boxes boxes_of(const fathom_cuda_conv2d90_args& args) {
   return {args.conv.height, args.conv.width, args.box_height, args.box_width};
 }
-struct Corner {
-  int b, y, x;
-};
-DEV Corner corner_of(const Boxes& boxes, int box) {
-  const int across = boxes.across(), down = boxes.down();
-  return {box / (down * across), box / across % down * boxes.box_height,
-          box % across * boxes.box_width};
-}
-/* A tile's rows in the order of its box; a pixel that does not exist is -1. */
-struct PixelsOfBox {
-  Boxes boxes;
-  Corner corner;
-  DEV_MEMBER int64_t operator()(int row) const {
-    const int y = corner.y + row / boxes.box_width, x = corner.x + row % boxes.box_width;
-    return row < boxes.pixels() && y < boxes.height && x < boxes.width
-               ? ((int64_t)corner.b * boxes.height + y) * boxes.width + x
-               : -1;
-  }
-};
 
 /*
  * multiply_step with the ReLU of A: 16 rows and 16 k of a warp go through registers. A fragment's
@@ -85,14 +59,13 @@ struct ConvOperands {
   /* Rows past the box keep what an earlier step left: their sums go nowhere. */
   DEV_MEMBER int bytes() const { return (boxes.pixels() + Tile::N) * 128; }
   DEV_MEMBER void begin(TilePlace place) {
-    corner = corner_of(boxes, place.row / Tile::M);
+    corner = boxes.corner(place.row / Tile::M);
     first_column = place.column;
   }
   DEV_MEMBER void load(unsigned char* stage, int step, uint64_t* barrier) const {
-    const int kernel = args.conv.kernel, taps = kernel * kernel, margin = (kernel - 1) / 2;
+    const int kernel = args.conv.kernel, taps = kernel * kernel;
     const int channel = step / taps * FATHOM_GEMM90_K, tap = step % taps;
-    tensor_load(stage, args.x_map, channel, corner.x + tap % kernel - margin,
-                corner.y + tap / kernel - margin, corner.b, barrier);
+    load_box(stage, args.x_map, corner, channel, tap, kernel, barrier);
     tensor_load(stage + Tile::A_BYTES, args.packed_map, channel, tap, first_column, barrier);
   }
   DEV_MEMBER void multiply(float (&d)[Tile::HEIGHT][Tile::N / 2], const unsigned char* stage,
@@ -111,7 +84,7 @@ struct FinishConv {
   DEV_MEMBER void operator()(const Sums& sums, const Item90& item) const {
     const fathom_cuda_conv2d_args& conv = args.conv;
     const Boxes boxes = boxes_of(args);
-    const PixelsOfBox order = {boxes, corner_of(boxes, item.place.row / FATHOM_GEMM90_ROWS)};
+    const PixelsOfBox order = {boxes, boxes.corner(item.place.row / FATHOM_GEMM90_ROWS)};
     if (conv.partial) {
       const int64_t pixels = (int64_t)conv.batch * conv.height * conv.width;
       sums.finish(part_sink(PartialPixelSink<PixelsOfBox>{

@@ -144,25 +144,35 @@ struct ConvDxSink {
   const fathom_cuda_conv2d_dx_args& args;
   Order order;
   int first_column;
-  DEV_MEMBER void operator()(int row, int column, float (&v)[8]) const {
-    const int64_t pixel = order(row);
+  struct Columns {};
+  struct Before {
+    int64_t pixel; /* -1: there is nothing to do */
+    Eight gate, old;
+  };
+
+  DEV_MEMBER void load(int, Columns&) const {}
+  DEV_MEMBER void load(int row, int column, Before& before) const {
     const int c = first_column + column, n = args.in - c;
-    if (pixel < 0 || n <= 0) return;
     const bool whole = args.in % 8 == 0;
-    const int64_t at = pixel * args.in + c;
-    float other[8];
+    before.pixel = n > 0 ? order(row) : -1;
+    zero(before.gate);
+    zero(before.old);
+    if (before.pixel < 0) return;
+    const int64_t at = before.pixel * args.in + c;
+    if (args.gate) load_some((const elem*)args.gate + at, n, whole, before.gate);
+    if (args.accumulate) load_some((const elem*)args.dx + at, n, whole, before.old);
+  }
+  DEV_MEMBER void finish(int, int column, const Columns&, const Before& before,
+                         float (&v)[8]) const {
+    const int c = first_column + column;
+    if (before.pixel < 0) return;
     if (args.gate) {
-      load_some((const elem*)args.gate + at, n, whole, other);
 #pragma unroll
-      for (int i = 0; i < 8; i++) v[i] = other[i] > 0.0f ? v[i] : 0.0f;
+      for (int i = 0; i < 8; i++) v[i] = before.gate[i] > 0.0f ? v[i] : 0.0f;
     }
-    elem* dx = (elem*)args.dx + at;
-    if (args.accumulate) {
-      load_some(dx, n, whole, other);
 #pragma unroll
-      for (int i = 0; i < 8; i++) v[i] += other[i];
-    }
-    store_some(dx, n, whole, v);
+    for (int i = 0; i < 8; i++) v[i] += before.old[i];
+    store_some((elem*)args.dx + before.pixel * args.in + c, args.in - c, args.in % 8 == 0, v);
   }
 };
 
