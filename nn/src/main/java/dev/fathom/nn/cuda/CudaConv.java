@@ -34,7 +34,7 @@ final class CudaConv extends CudaFamily implements ConvOps {
     super(engine);
     this.products = products;
     hopper = new HopperConv(engine, products);
-    backward = new CudaConvBackward(engine, products, resample);
+    backward = new CudaConvBackward(engine, products, hopper, resample);
   }
 
   @Override
