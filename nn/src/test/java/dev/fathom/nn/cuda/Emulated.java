@@ -20,9 +20,14 @@ final class Emulated {
 
   /** A backend; the test is skipped where the emulator was not built. */
   static Backend backend(ElementType elements) {
+    return CudaBackend.emulated(requireEmulator().libraryFolder(), elements);
+  }
+
+  /** Skips the test where the emulator was not built. */
+  static CudaProbe requireEmulator() {
     CudaProbe probe = CudaProbe.get();
     assumeTrue(probe.isUsable() && probe.isEmulator(), probe.description());
-    return CudaBackend.emulated(probe.libraryFolder(), elements);
+    return probe;
   }
 
   /** The losses of a reference training. */
