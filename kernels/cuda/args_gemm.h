@@ -81,4 +81,71 @@ enum {
  *   (all others cost more) -> 128x64, 2 splits.
  */
 
+/*
+ * ---- On sm_90a ----
+ *
+ * ..._90_<tile> (linear, conv2d) multiply by wgmma what TMA brings; bf16 alone, aligned rows alone.
+ * Blocks stay: an item is a tile and one of the `splits` of K, and block b takes the items b, b +
+ * gridDim.x, ... Items are numbered split by split; within one the tiles are walked in groups of
+ * `group` columns of tiles, in a group row by row.
+ *
+ *   kernel       tile m x n  warpgroups   stages  w   e  f
+ *   ..._128x256  128 x 256   together          4  16  1  3
+ *   ..._128x128  128 x 128   in turns          6  19  0  5
+ *   ..._128x64   128 x 64    together          8  28  1  7
+ *
+ * grid: min(tiles * splits, S); block: GEMM90_THREADS; shared: GEMM90_SHARED bytes, one block on a
+ * multiprocessor. Tensor maps are of bf16, swizzle 128 bytes, zeros outside. splits: at most the
+ * steps, ceil(K/64).
+ *
+ * The host's choice: for each tile in this order and s = 1, 2, 3, ... as long as s = 1 or all of
+ * s <= 128, ceil(K/64) >= 4 s and tiles * s <= 4 S hold,
+ *
+ *   steps = ceil(ceil(K/64) / s)           waves = ceil(tiles * s / S)
+ *   cost  = (waves * (steps + e) + f) * m * n * w
+ *         + (s > 1 ? 96 * s * M * N / S + 1300000 : 0)
+ *
+ * and the first with the least cost. A unit is about 1/400 of a cycle: a 128x256 step, 64 deep, is
+ * 1024 cycles at the peak of 2048 products a cycle, and three quarters of that are what is reached.
+ * w says what a tile's operands cost beside that: a step of 128x128 reads and writes as many bytes
+ * of shared memory as it has cycles for, one of 128x64 a third more. e are steps in which finishing
+ * an item keeps the tensor cores waiting, f those before the first product and after the last. The
+ * parts of a split sum are written and read once, at about 32 bytes a cycle and multiprocessor;
+ * the second kernel's start is 2 us.
+ *
+ * group: the columns of tiles whose part of B, 2 K n bytes each, is 16 MiB together, so that it
+ * stays in the L2 cache (50 MB) while A goes by once per group; 0, all, where B is no larger, and
+ * for d_weight, whose tiles go through K side by side. All of ViT-L's weights (8 MiB at most) are
+ * one group: x is read once, the weight stays.
+ *
+ * Examples: ViT-L, M = 1370 (one picture of 518 x 518), S = 132.
+ *   qkv: N = 3072, K = 1024:
+ *     128x256: tiles 11 * 12 = 132, waves 1, cost (17 + 3) * 32768 * 16 = 10485760
+ *     128x128: tiles 264, waves 2, cost (2 * 16 + 5) * 16384 * 19 = 11517952
+ *     128x64:  tiles 528, waves 4, cost (4 * 17 + 7) * 8192 * 28 = 17203200 -> 128x256, 1 split.
+ *   fc1: N = 4096, K = 1024:
+ *     128x256: tiles 176, waves 2, cost (2 * 17 + 3) * 524288 = 19398656
+ *     128x128: tiles 352, waves 3, cost (3 * 16 + 5) * 311296 = 16498688 -> 128x128, 1 split.
+ *   proj: N = 1024, K = 1024:
+ *     128x256: tiles 44, waves 1, cost 20 * 524288 = 10485760; s = 3: tiles * s = 132, steps 6,
+ *     cost (7 + 3) * 524288 + 96 * 3 * 1402880 / 132 + 1300000 = 9603709
+ *     128x128: tiles 88, waves 1, cost (16 + 5) * 311296 = 6537216
+ *     128x64:  tiles 176, waves 2, cost (2 * 17 + 7) * 229376 = 9404416 -> 128x128, 1 split.
+ *   fc2: N = 1024, K = 4096:
+ *     128x128: waves 1, cost (64 + 5) * 311296 = 21479424
+ *     128x256, s = 3: steps 22, cost (23 + 3) * 524288 + 3060829 + 1300000 = 17992317
+ *     -> 128x256, 3 splits.
+ * Example: the gradient of proj's weight, 32 pictures: M = N = 1024, K = 43840.
+ *     128x256: tiles 32, s = 4: tiles * s = 128, waves 1, steps 172, cost (173 + 3) * 524288 +
+ *     96 * 4 * 1048576 / 132 + 1300000 = 96625090 -> 128x256, 4 splits.
+ */
+enum {
+  FATHOM_GEMM90_K = 64,
+  FATHOM_GEMM90_ROWS = 128, /* of a tile */
+  FATHOM_GEMM90_THREADS = 384,
+  FATHOM_GEMM90_SQUARE = 64 * 64 * 2, /* bytes of 64 lines of an operand */
+  FATHOM_GEMM90_RING = 196608,        /* bytes of the stages, with every tile */
+  FATHOM_GEMM90_SHARED = 196608 + 8 * 16 * 64 * 4 + 256 /* sums on their way out, barriers */
+};
+
 #endif

@@ -1,6 +1,7 @@
 /*
- * Parameters of the linear kernels (linear.cu, linear_backward.cu). `elem` is the kernels' element
- * type: bf16, or float in the variant for exact tests. Tiles, splits and grids: args_gemm.h.
+ * Parameters of the linear kernels (linear.cu, linear_backward.cu; linear90.cu,
+ * linear_backward90.cu). `elem` is the kernels' element type: bf16, or float in the variant for
+ * exact tests. Tiles, splits and grids: args_gemm.h.
  *
  * A weight [out,in] is packed as elem [out][in8], in8 being `in` rounded up to a multiple of 8,
  * zeros in the rest.
@@ -64,28 +65,16 @@ typedef struct {
 } fathom_cuda_linear_args;
 
 /*
- * fathom_linear_sm90: the same for sm_90a (bf16 alone), with partial NULL and splits 1. Aligned as
- * the tiles above, rows of x as tensor_map wants them: x to 16 bytes, x_stride a multiple of 8.
- * Blocks stay and take the tiles blockIdx.x, blockIdx.x + gridDim.x, ..., of 128 x 128, N fastest.
- *
- * Tensor maps of 2 dimensions of bf16, boxes of LINEAR90_K columns and 128 rows, swizzle 128 bytes,
- * zeros outside: x_map [rows,in] with rows x_stride apart, packed_map [out,in8].
- *
- * grid: min(ceil(rows/128) * ceil(out/128), multiprocessors); block: 384; shared: LINEAR90_SHARED.
- * To be taken for aligned layers on sm_90 unless the plan of args_gemm.h has splits.
+ * fathom_linear90_<tile>: the same for sm_90a (bf16 alone); with splits, fathom_linear_reduce
+ * finishes too. Aligned as the tiles above. Tiles, grid, block, shared memory: args_gemm.h, "On
+ * sm_90a". Maps, of 2 dimensions: x_map [rows,in], rows x_stride apart, boxes of 64 columns and m
+ * rows; packed_map [out,in], rows in8 apart, boxes of 64 columns and n rows.
  */
-enum {
-  FATHOM_LINEAR90_TILE = 128,
-  FATHOM_LINEAR90_K = 64,
-  FATHOM_LINEAR90_THREADS = 384,
-  FATHOM_LINEAR90_STAGES = 4,
-  FATHOM_LINEAR90_STAGE = 2 * 128 * 64 * 2, /* bytes: x, then the weight */
-  FATHOM_LINEAR90_C_STRIDE = 128 + 8,       /* floats, between rows of C on their way to y */
-  FATHOM_LINEAR90_SHARED = 4 * 32768 + 8 * 16 * 136 * 4 + 128
-};
 typedef struct {
   fathom_cuda_tensor_map x_map, packed_map;
   fathom_cuda_linear_args linear; /* x and packed are not read */
+  int32_t group;                  /* columns of tiles that are walked together; 0: all */
+  int32_t reserved;               /* 0 */
 } fathom_cuda_linear90_args;
 
 /*
@@ -96,9 +85,9 @@ typedef struct {
  *    dz is its output with an activation, dy itself without one.
  * 2. For dx: fathom_pack_weight with the scale as factor, where there is one, into scratch memory
  *    (in a step where the weight has no scale the forward pass's packed weight serves);
- *    fathom_linear_dx_<tile>, and fathom_linear_dx_reduce with splits.
- * 3. For d_weight and d_scale: fathom_linear_d_weight_<tile>, and fathom_linear_d_weight_reduce
- *    with splits or where d_scale is wanted.
+ *    fathom_linear_dx_<tile> or fathom_linear_dx90_<tile>, and fathom_linear_dx_reduce with splits.
+ * 3. For d_weight and d_scale: fathom_linear_d_weight_<tile> or fathom_linear_d_weight90_<tile>,
+ *    and fathom_linear_d_weight_reduce with splits or where d_scale is wanted.
  * 4. For d_bias and d_scale: fathom_linear_vectors.
  */
 
@@ -144,6 +133,17 @@ typedef struct {
 } fathom_cuda_linear_dx_args;
 
 /*
+ * fathom_linear_dx90_<tile>: the same for sm_90a, aligned as above. Maps: dz_map [rows,out], boxes
+ * of 64 columns and m rows; packed_map [out,in], rows in8 apart, boxes of 64 columns and 64 rows.
+ */
+typedef struct {
+  fathom_cuda_tensor_map dz_map, packed_map;
+  fathom_cuda_linear_dx_args dx; /* dz and packed are not read */
+  int32_t group;
+  int32_t reserved;              /* 0 */
+} fathom_cuda_linear_dx90_args;
+
+/*
  * fathom_linear_d_weight_<tile>: G = dz^T x, d_weight += scale * G; M = out, N = in, K = rows.
  * Tiles: 128x128, 128x64, 64x64, any. Aligned: x to 16 bytes, in, x_stride and out multiples of 8.
  * Where partial is given, even with splits 1, only the parts of G are written, and
@@ -167,6 +167,17 @@ typedef struct {
   int32_t rows, in, out;
   int32_t splits;
 } fathom_cuda_linear_d_weight_args;
+
+/*
+ * fathom_linear_d_weight90_<tile>: the same for sm_90a, aligned as above. Maps: dz_map [rows,out];
+ * x_map [rows,in], rows x_stride apart; boxes of 64 columns and 64 rows.
+ */
+typedef struct {
+  fathom_cuda_tensor_map dz_map, x_map;
+  fathom_cuda_linear_d_weight_args d_weight; /* dz and x are not read */
+  int32_t group;
+  int32_t reserved;                          /* 0 */
+} fathom_cuda_linear_d_weight90_args;
 
 /*
  * fathom_linear_vectors: with S the sum of block_sums in the order of the blocks,

@@ -51,6 +51,6 @@ extern "C" __global__ void __launch_bounds__(FATHOM_GEMM_REDUCE_THREADS)
   const int64_t pixels =
       (int64_t)args.batch * ceil_div(args.height, args.stride) * ceil_div(args.width, args.stride);
   finish_parts(args.partial, args.splits, (int)pixels, args.out,
-               ConvSink<PixelsInOrder>{args, {0, pixels}, 0});
+               at_once(ConvSink<PixelsInOrder>{args, {0, pixels}, 0}));
 }
 REGISTER_KERNEL(fathom_conv2d_reduce)

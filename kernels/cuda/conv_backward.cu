@@ -57,7 +57,7 @@ DEV void conv2d_dx(const fathom_cuda_conv2d_dx_args& args, unsigned char* memory
           sums, memory,
           PartialPixelSink<PixelsInOrder>{args.partial, order, place.column, all, args.in});
     else
-      finish_tile<Tile>(sums, memory, ConvDxSink<PixelsInOrder>{args, order, place.column});
+      finish_tile<Tile>(sums, memory, at_once(ConvDxSink<PixelsInOrder>{args, order, place.column}));
   } else {
     const PixelsOfParity order = {place.row, pixels,   window.out_height, window.out_width,
                                   parity_y,  parity_x, args.height,       args.width};
@@ -66,7 +66,7 @@ DEV void conv2d_dx(const fathom_cuda_conv2d_dx_args& args, unsigned char* memory
           sums, memory,
           PartialPixelSink<PixelsOfParity>{args.partial, order, place.column, all, args.in});
     else
-      finish_tile<Tile>(sums, memory, ConvDxSink<PixelsOfParity>{args, order, place.column});
+      finish_tile<Tile>(sums, memory, at_once(ConvDxSink<PixelsOfParity>{args, order, place.column}));
   }
 }
 
@@ -87,7 +87,7 @@ extern "C" __global__ void __launch_bounds__(FATHOM_GEMM_REDUCE_THREADS)
     fathom_conv2d_dx_reduce(const GRID_CONSTANT fathom_cuda_conv2d_dx_args args) {
   const int64_t pixels = (int64_t)args.batch * args.height * args.width;
   finish_parts(args.partial, args.splits, (int)pixels, args.in,
-               ConvDxSink<PixelsInOrder>{args, {0, pixels}, 0});
+               at_once(ConvDxSink<PixelsInOrder>{args, {0, pixels}, 0}));
 }
 REGISTER_KERNEL(fathom_conv2d_dx_reduce)
 

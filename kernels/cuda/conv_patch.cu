@@ -79,7 +79,7 @@ DEV void conv2d_dx_patch(const fathom_cuda_conv2d_dx_args& args, unsigned char* 
               first_column, args.out);
   GemmSums<Tile> sums;
   multiply<Tile>(dz, weight, patch_steps(args.out), AsTheyAre(), AsTheyAre(), sums);
-  finish_tile<Tile>(sums, memory, ConvDxSink<PixelsOfPatch>{args, place, first_column});
+  finish_tile<Tile>(sums, memory, at_once(ConvDxSink<PixelsOfPatch>{args, place, first_column}));
 }
 
 #define CONV2D_DX_PATCH(name, Tile, BLOCKS)                                                \

@@ -4,6 +4,7 @@
 
 #include "args_conv.h"
 #include "conv_operand.h"
+#include "gemm_sink.h"
 
 /* A tile's rows are neighbours among all pixels. A pixel that does not exist is -1. */
 struct PixelsInOrder {
@@ -49,42 +50,51 @@ struct PartialPixelSink {
   }
 };
 
-/* v = activation(v + bias) + residual + residual2 for 8 channels from c of a pixel; those past
- * `out` 0. */
-DEV void finish_channels(const fathom_cuda_conv2d_args& args, int64_t pixel, int c, float (&v)[8]) {
-  const int n = args.out - c;
-  const bool whole = args.out % 8 == 0;
-  const int64_t at = pixel * args.out + c;
-  float other[8];
-  if (args.bias) {
-    load_some(args.bias + c, n, whole, other);
-#pragma unroll
-    for (int i = 0; i < 8; i++) v[i] += other[i];
-  }
-  activate(args.activation, v);
-  if (args.residual) {
-    load_some((const elem*)args.residual + at, n, whole, other);
-#pragma unroll
-    for (int i = 0; i < 8; i++) v[i] += other[i];
-  }
-  if (args.residual2) {
-    load_some((const elem*)args.residual2 + at, n, whole, other);
-#pragma unroll
-    for (int i = 0; i < 8; i++) v[i] += other[i];
-  }
-}
-
+/* activation(v + bias) + residual + residual2 for 8 channels of a pixel; those past `out` 0. */
 template <class Order>
 struct ConvSink {
   const fathom_cuda_conv2d_args& args;
   Order order;
   int first_column;
-  DEV_MEMBER void operator()(int row, int column, float (&v)[8]) const {
-    const int64_t pixel = order(row);
+  struct Columns {
+    float bias[8];
+  };
+  struct Before {
+    int64_t pixel; /* -1: there is nothing to do */
+    Eight residual, residual2;
+  };
+
+  DEV_MEMBER void load(int column, Columns& columns) const {
     const int c = first_column + column;
-    if (pixel < 0 || c >= args.out) return;
-    finish_channels(args, pixel, c, v);
-    store_some((elem*)args.y + pixel * args.out + c, args.out - c, args.out % 8 == 0, v);
+#pragma unroll
+    for (int i = 0; i < 8; i++) columns.bias[i] = 0.0f;
+    if (args.bias && c < args.out)
+      load_some(args.bias + c, args.out - c, args.out % 8 == 0, columns.bias);
+  }
+  DEV_MEMBER void load(int row, int column, Before& before) const {
+    const int c = first_column + column, n = args.out - c;
+    const bool whole = args.out % 8 == 0;
+    before.pixel = n > 0 ? order(row) : -1;
+    zero(before.residual);
+    zero(before.residual2);
+    if (before.pixel < 0) return;
+    const int64_t at = before.pixel * args.out + c;
+    if (args.residual) load_some((const elem*)args.residual + at, n, whole, before.residual);
+    if (args.residual2) load_some((const elem*)args.residual2 + at, n, whole, before.residual2);
+  }
+  DEV_MEMBER void complete(const Columns& columns, const Before& before, float (&v)[8]) const {
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] += columns.bias[i];
+    activate(args.activation, v);
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] = v[i] + before.residual[i] + before.residual2[i];
+  }
+  DEV_MEMBER void finish(int, int column, const Columns& columns, const Before& before,
+                         float (&v)[8]) const {
+    const int c = first_column + column;
+    if (before.pixel < 0) return;
+    complete(columns, before, v);
+    store_some((elem*)args.y + before.pixel * args.out + c, args.out - c, args.out % 8 == 0, v);
   }
 };
 
@@ -97,8 +107,13 @@ struct ProjectSink {
     const int64_t pixel = order(row);
     float sum = 0.0f;
     if (pixel >= 0 && c < args.out) {
+      const ConvSink<Order> channels = {args, order, 0};
+      typename ConvSink<Order>::Columns columns;
+      typename ConvSink<Order>::Before before;
       float weight[8];
-      finish_channels(args, pixel, c, v);
+      channels.load(c, columns);
+      channels.load(row, c, before);
+      channels.complete(columns, before, v);
       load_some(args.project_weight + c, args.out - c, args.out % 8 == 0, weight);
 #pragma unroll
       for (int i = 0; i < 8; i++)
@@ -120,7 +135,7 @@ DEV void finish_convolution(const GemmSums<Tile>& sums, unsigned char* memory,
   if (args.project_weight)
     finish_tile<Tile>(sums, memory, ProjectSink<Tile, Order>{args, order});
   else
-    finish_tile<Tile>(sums, memory, ConvSink<Order>{args, order, first_column});
+    finish_tile<Tile>(sums, memory, at_once(ConvSink<Order>{args, order, first_column}));
 }
 
 /* dx = or += v for 8 channels of a pixel, 0 where the gate is closed. */
@@ -129,25 +144,35 @@ struct ConvDxSink {
   const fathom_cuda_conv2d_dx_args& args;
   Order order;
   int first_column;
-  DEV_MEMBER void operator()(int row, int column, float (&v)[8]) const {
-    const int64_t pixel = order(row);
+  struct Columns {};
+  struct Before {
+    int64_t pixel; /* -1: there is nothing to do */
+    Eight gate, old;
+  };
+
+  DEV_MEMBER void load(int, Columns&) const {}
+  DEV_MEMBER void load(int row, int column, Before& before) const {
     const int c = first_column + column, n = args.in - c;
-    if (pixel < 0 || n <= 0) return;
     const bool whole = args.in % 8 == 0;
-    const int64_t at = pixel * args.in + c;
-    float other[8];
+    before.pixel = n > 0 ? order(row) : -1;
+    zero(before.gate);
+    zero(before.old);
+    if (before.pixel < 0) return;
+    const int64_t at = before.pixel * args.in + c;
+    if (args.gate) load_some((const elem*)args.gate + at, n, whole, before.gate);
+    if (args.accumulate) load_some((const elem*)args.dx + at, n, whole, before.old);
+  }
+  DEV_MEMBER void finish(int, int column, const Columns&, const Before& before,
+                         float (&v)[8]) const {
+    const int c = first_column + column;
+    if (before.pixel < 0) return;
     if (args.gate) {
-      load_some((const elem*)args.gate + at, n, whole, other);
 #pragma unroll
-      for (int i = 0; i < 8; i++) v[i] = other[i] > 0.0f ? v[i] : 0.0f;
+      for (int i = 0; i < 8; i++) v[i] = before.gate[i] > 0.0f ? v[i] : 0.0f;
     }
-    elem* dx = (elem*)args.dx + at;
-    if (args.accumulate) {
-      load_some(dx, n, whole, other);
 #pragma unroll
-      for (int i = 0; i < 8; i++) v[i] += other[i];
-    }
-    store_some(dx, n, whole, v);
+    for (int i = 0; i < 8; i++) v[i] += before.old[i];
+    store_some((elem*)args.dx + before.pixel * args.in + c, args.in - c, args.in % 8 == 0, v);
   }
 };
 

@@ -38,7 +38,7 @@ DEV void linear(const fathom_cuda_linear_args& args, unsigned char* memory) {
   if (args.partial)
     finish_tile<Tile>(sums, memory, PartialSink{args.partial, place, args.rows, args.out});
   else
-    finish_tile<Tile>(sums, memory, LinearSink{args, place});
+    finish_tile<Tile>(sums, memory, at_once(LinearSink{args, place}));
 }
 
 #define LINEAR(name, Tile, ALIGNED, BLOCKS)                                    \
@@ -56,7 +56,7 @@ LINEAR(any, Tile64x64, false, 4)
 
 extern "C" __global__ void __launch_bounds__(FATHOM_GEMM_REDUCE_THREADS)
     fathom_linear_reduce(const GRID_CONSTANT fathom_cuda_linear_args args) {
-  finish_parts(args.partial, args.splits, args.rows, args.out, LinearSink{args, {0, 0}});
+  finish_parts(args.partial, args.splits, args.rows, args.out, at_once(LinearSink{args, {0, 0}}));
 }
 REGISTER_KERNEL(fathom_linear_reduce)
 

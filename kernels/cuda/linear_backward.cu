@@ -3,8 +3,7 @@
  * rows, dx = dz (scale * weight), G = dz^T x, d_weight += scale * G, and d_scale from the sum over
  * k of weight[o,k] G[o,k], as that is the sum over r of dy[r,o] (x weight^T)[r,o].
  */
-#include "args_linear.h"
-#include "gemm_tile.h"
+#include "linear_sink.h"
 
 /* ---- activation and sums over rows ---- */
 
@@ -73,26 +72,6 @@ REGISTER_KERNEL(fathom_linear_vectors)
 
 /* ---- dx ---- */
 
-struct DxSink {
-  const fathom_cuda_linear_dx_args& args;
-  TilePlace place;
-
-  DEV_MEMBER void operator()(int row, int column, float (&v)[8]) const {
-    const int r = place.row + row, c = place.column + column;
-    if (r >= args.rows || c >= args.in) return;
-    const int n = args.in - c;
-    const bool whole = args.in % 8 == 0;
-    elem* dx = (elem*)args.dx + (int64_t)r * args.in + c;
-    if (args.accumulate) {
-      float old[8];
-      load_some(dx, n, whole, old);
-#pragma unroll
-      for (int i = 0; i < 8; i++) v[i] += old[i];
-    }
-    store_some(dx, n, whole, v);
-  }
-};
-
 template <class Tile, bool ALIGNED>
 DEV void linear_dx(const fathom_cuda_linear_dx_args& args, unsigned char* memory) {
   const TilePlace place = tile_place<Tile>(args.in);
@@ -108,7 +87,7 @@ DEV void linear_dx(const fathom_cuda_linear_dx_args& args, unsigned char* memory
   if (args.partial)
     finish_tile<Tile>(sums, memory, PartialSink{args.partial, place, args.rows, args.in});
   else
-    finish_tile<Tile>(sums, memory, DxSink{args, place});
+    finish_tile<Tile>(sums, memory, at_once(DxSink{args, place}));
 }
 
 #define LINEAR_DX(name, Tile, ALIGNED, BLOCKS)                                       \
@@ -126,31 +105,11 @@ LINEAR_DX(any, Tile64x64, false, 4)
 
 extern "C" __global__ void __launch_bounds__(FATHOM_GEMM_REDUCE_THREADS)
     fathom_linear_dx_reduce(const GRID_CONSTANT fathom_cuda_linear_dx_args args) {
-  finish_parts(args.partial, args.splits, args.rows, args.in, DxSink{args, {0, 0}});
+  finish_parts(args.partial, args.splits, args.rows, args.in, at_once(DxSink{args, {0, 0}}));
 }
 REGISTER_KERNEL(fathom_linear_dx_reduce)
 
 /* ---- d_weight ---- */
-
-/* d_weight += scale * G for 8 neighbours. */
-struct WeightSink {
-  const fathom_cuda_linear_d_weight_args& args;
-  TilePlace place;
-
-  DEV_MEMBER void operator()(int row, int column, float (&v)[8]) const {
-    const int o = place.row + row, k = place.column + column;
-    if (o >= args.out || k >= args.in) return;
-    const int n = args.in - k;
-    const bool whole = args.in % 8 == 0;
-    const float scale = args.scale ? args.scale[o] : 1.0f;
-    float* to = args.d_weight + (int64_t)o * args.in + k;
-    float old[8];
-    load_some(to, n, whole, old);
-#pragma unroll
-    for (int i = 0; i < 8; i++) v[i] = old[i] + scale * v[i];
-    store_some(to, n, whole, v);
-  }
-};
 
 template <class Tile, bool ALIGNED>
 DEV void linear_d_weight(const fathom_cuda_linear_d_weight_args& args, unsigned char* memory) {
@@ -166,7 +125,7 @@ DEV void linear_d_weight(const fathom_cuda_linear_d_weight_args& args, unsigned 
   if (args.partial)
     finish_tile<Tile>(sums, memory, PartialSink{args.partial, place, args.out, args.in});
   else
-    finish_tile<Tile>(sums, memory, WeightSink{args, place});
+    finish_tile<Tile>(sums, memory, at_once(WeightSink{args, place}));
 }
 
 #define LINEAR_D_WEIGHT(name, Tile, ALIGNED, BLOCKS)                                             \
@@ -186,7 +145,7 @@ LINEAR_D_WEIGHT(any, Tile64x64, false, 4)
 extern "C" __global__ void __launch_bounds__(FATHOM_GEMM_REDUCE_THREADS)
     fathom_linear_d_weight_reduce(const GRID_CONSTANT fathom_cuda_linear_d_weight_args args) {
   const int o = (int)blockIdx.x, in8 = round_up_8(args.in);
-  const WeightSink sink = {args, {0, 0}};
+  const AtOnce<WeightSink> sink = {{args, {0, 0}}};
   float product = 0.0f;
   for (int k = (int)threadIdx.x * 8; k < args.in; k += FATHOM_GEMM_REDUCE_THREADS * 8) {
     float v[8];

@@ -27,12 +27,14 @@ class CudaConv extends CudaFamily implements ConvOps {
   private static final long MOST_PROJECT_BLOCKS = 4096;
 
   private final Products products;
+  private final HopperConv hopper;
   private final CudaConvBackward backward;
 
   CudaConv(Engine engine, Products products, CudaResample resample) {
     super(engine);
     this.products = products;
-    backward = new CudaConvBackward(engine, products, resample);
+    hopper = new HopperConv(engine, products);
+    backward = new CudaConvBackward(engine, products, hopper, resample);
   }
 
   @Override
@@ -58,6 +60,10 @@ class CudaConv extends CudaFamily implements ConvOps {
     requireElements("conv2d", x, packed, fusion.residual(), fusion.residual2());
     requireFloats("conv2d", bias, projection == null ? null : y);
     boolean resized = fusion.sourceResized();
+    if (hopper.takes(shape, x, fusion)) {
+      hopper.conv2d(shape, x, height, width, packed, bias, fusion, y);
+      return;
+    }
     long batch = x.extent(0);
     long outHeight = shape.outExtent(height);
     long outWidth = shape.outExtent(width);
@@ -69,36 +75,20 @@ class CudaConv extends CudaFamily implements ConvOps {
           "conv2d: " + shape.out() + " channels are too many for a fused projection on a GPU");
     }
     synchronized (engine) {
-      long partial =
-          plan.splits() > 1 ? engine.scratch(4L * plan.splits() * pixels * shape.out()).part(0) : 0;
       MemorySegment args = Native.arguments(fathom_cuda_conv2d_args.layout());
-      fathom_cuda_conv2d_args.x(args, address(x));
-      fathom_cuda_conv2d_args.packed(args, address(packed));
-      fathom_cuda_conv2d_args.bias(args, address(bias));
-      fathom_cuda_conv2d_args.residual(args, address(fusion.residual()));
-      fathom_cuda_conv2d_args.residual2(args, address(fusion.residual2()));
-      fathom_cuda_conv2d_args.y(args, address(y));
-      fathom_cuda_conv2d_args.partial(args, address(partial));
-      fathom_cuda_conv2d_args.batch(args, Math.toIntExact(batch));
-      fathom_cuda_conv2d_args.height(args, Math.toIntExact(height));
-      fathom_cuda_conv2d_args.width(args, Math.toIntExact(width));
-      fathom_cuda_conv2d_args.in(args, shape.in());
-      fathom_cuda_conv2d_args.out(args, shape.out());
-      fathom_cuda_conv2d_args.kernel(args, shape.kernel());
-      fathom_cuda_conv2d_args.stride(args, shape.stride());
+      fill(args, shape, x, batch, height, width, packed, bias, fusion, y);
+      fathom_cuda_conv2d_args.partial(args, address(products.partial(plan, pixels, shape.out())));
+      fathom_cuda_conv2d_args.splits(args, plan.splits());
       if (resized) {
         fathom_cuda_conv2d_args.source_height(args, Math.toIntExact(x.extent(1)));
         fathom_cuda_conv2d_args.source_width(args, Math.toIntExact(x.extent(2)));
       }
-      fathom_cuda_conv2d_args.relu_input(args, fusion.reluInput() ? 1 : 0);
-      fathom_cuda_conv2d_args.activation(args, Products.code(fusion.activation()));
       if (projection != null) {
         fathom_cuda_conv2d_args.project_weight(args, address(projection.weight()));
         fathom_cuda_conv2d_args.project_bias(args, address(projection.bias()));
         fathom_cuda_conv2d_args.project_activation(args, Products.code(projection.activation()));
         fathom_cuda_conv2d_args.project_scale(args, projection.scale());
       }
-      fathom_cuda_conv2d_args.splits(args, plan.splits());
       if (resized || patch) {
         String kernel = resized ? "fathom_conv2d_resized" : "fathom_conv2d_patch";
         launch(
@@ -115,6 +105,35 @@ class CudaConv extends CudaFamily implements ConvOps {
         products.reduce("fathom_conv2d_reduce", pixels * ceil(shape.out(), 8), args);
       }
     }
+  }
+
+  /** What all kernels are told, but for splits, a resize and a projection. */
+  static void fill(
+      MemorySegment args,
+      Conv2dShape shape,
+      Tensor x,
+      long batch,
+      long height,
+      long width,
+      Tensor packed,
+      @Nullable Tensor bias,
+      Fusion fusion,
+      Tensor y) {
+    fathom_cuda_conv2d_args.x(args, address(x));
+    fathom_cuda_conv2d_args.packed(args, address(packed));
+    fathom_cuda_conv2d_args.bias(args, address(bias));
+    fathom_cuda_conv2d_args.residual(args, address(fusion.residual()));
+    fathom_cuda_conv2d_args.residual2(args, address(fusion.residual2()));
+    fathom_cuda_conv2d_args.y(args, address(y));
+    fathom_cuda_conv2d_args.batch(args, Math.toIntExact(batch));
+    fathom_cuda_conv2d_args.height(args, Math.toIntExact(height));
+    fathom_cuda_conv2d_args.width(args, Math.toIntExact(width));
+    fathom_cuda_conv2d_args.in(args, shape.in());
+    fathom_cuda_conv2d_args.out(args, shape.out());
+    fathom_cuda_conv2d_args.kernel(args, shape.kernel());
+    fathom_cuda_conv2d_args.stride(args, shape.stride());
+    fathom_cuda_conv2d_args.relu_input(args, fusion.reluInput() ? 1 : 0);
+    fathom_cuda_conv2d_args.activation(args, Products.code(fusion.activation()));
   }
 
   private GemmPlan plan(

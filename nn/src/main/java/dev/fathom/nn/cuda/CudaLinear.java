@@ -4,7 +4,9 @@ import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.cuda.FathomCuda;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_linear90_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_linear_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_linear_d_weight90_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_linear_d_weight_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_linear_dx90_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_linear_dx_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_swiglu_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_swiglu_backward_args;
@@ -15,8 +17,11 @@ import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cuda/linear.cu, linear90.cu and linear_backward.cu. */
+/** kernels/cuda/linear.cu, linear_backward.cu, linear90.cu and linear_backward90.cu. */
 class CudaLinear extends CudaFamily implements LinearOps {
+
+  /** Rows of a copy of an operand that is not contiguous along K. */
+  private static final int DEPTH = FathomCuda.FATHOM_GEMM90_K();
 
   private final Products products;
 
@@ -49,20 +54,10 @@ class CudaLinear extends CudaFamily implements LinearOps {
     long in = x.extent(-1);
     long out = y.extent(-1);
     long rows = x.size() / in;
-    GemmPlan plan =
-        GemmPlan.choose(
-            GemmPlan.LINEAR,
-            in % 8 == 0 && aligned(x),
-            rows,
-            out,
-            eights(in),
-            engine.multiprocessors(),
-            GemmPlan.MOST_SPLITS);
+    GemmPlan plan = products.plan(in % 8 == 0 && aligned(x), rows, out, eights(in));
+    boolean hopper = plan.tile().stays();
     synchronized (engine) {
-      boolean hopper =
-          engine.hasHopperKernels() && plan.splits() == 1 && plan.tile() != GemmPlan.Tile.ANY;
-      long partial =
-          plan.splits() > 1 ? engine.scratch(4L * plan.splits() * rows * out).part(0) : 0;
+      long partial = products.partial(plan, rows, out);
       MemorySegment whole =
           Native.arguments(
               hopper ? fathom_cuda_linear90_args.layout() : fathom_cuda_linear_args.layout());
@@ -82,38 +77,23 @@ class CudaLinear extends CudaFamily implements LinearOps {
       fathom_cuda_linear_args.activation(args, Products.code(activation));
       fathom_cuda_linear_args.splits(args, plan.splits());
       if (hopper) {
-        hopper(whole, x, packed, rows, in, out);
-        return;
+        GemmPlan.Tile tile = plan.tile();
+        products.map(
+            fathom_cuda_linear90_args.x_map(whole), x.address(), rows, in, in, tile.rows());
+        products.map(
+            fathom_cuda_linear90_args.packed_map(whole),
+            packed.address(),
+            out,
+            in,
+            in,
+            tile.columns());
+        fathom_cuda_linear90_args.group(whole, plan.group(out, in));
       }
-      products.product("fathom_linear", plan, rows, out, 1, args);
+      products.product("fathom_linear", plan, rows, out, 1, whole);
       if (plan.splits() > 1) {
         products.reduce("fathom_linear_reduce", rows * ceil(out, 8), args);
       }
     }
-  }
-
-  /** kernels/cuda/linear90.cu: blocks that stay and take tile after tile. */
-  private void hopper(MemorySegment args, Tensor x, Tensor packed, long rows, long in, long out) {
-    int tile = FathomCuda.FATHOM_LINEAR90_TILE();
-    map(fathom_cuda_linear90_args.x_map(args), x, rows, in);
-    map(fathom_cuda_linear90_args.packed_map(args), packed, out, in);
-    launch(
-        "fathom_linear_sm90",
-        Math.min(ceil(rows, tile) * ceil(out, tile), engine.multiprocessors()),
-        1,
-        FathomCuda.FATHOM_LINEAR90_THREADS(),
-        FathomCuda.FATHOM_LINEAR90_SHARED(),
-        args);
-  }
-
-  private void map(MemorySegment map, Tensor matrix, long rows, long columns) {
-    engine.encode(
-        map,
-        matrix.address(),
-        new long[] {columns, rows},
-        new long[] {columns * elementBytes()},
-        FathomCuda.FATHOM_LINEAR90_K(),
-        FathomCuda.FATHOM_LINEAR90_TILE());
   }
 
   @Override
@@ -142,19 +122,8 @@ class CudaLinear extends CudaFamily implements LinearOps {
       throw new IllegalArgumentException("linearBackward: x is wanted for the weight's gradient");
     }
     boolean wholeRows = out % 8 == 0 && aligned(dy);
-    int multiprocessors = engine.multiprocessors();
-    GemmPlan dxPlan =
-        GemmPlan.choose(
-            GemmPlan.LINEAR, wholeRows, rows, in, out, multiprocessors, GemmPlan.MOST_SPLITS);
-    GemmPlan weightPlan =
-        GemmPlan.choose(
-            GemmPlan.LINEAR,
-            wholeRows && in % 8 == 0 && aligned(x),
-            out,
-            in,
-            rows,
-            multiprocessors,
-            GemmPlan.MOST_SPLITS);
+    GemmPlan dxPlan = products.plan(wholeRows, rows, in, out);
+    GemmPlan weightPlan = products.plan(wholeRows && in % 8 == 0 && aligned(x), out, in, rows);
     boolean parts = weights && (weightPlan.splits() > 1 || dScale != null);
     long packedBytes = elementBytes() * out * eights(in);
     synchronized (engine) {
@@ -224,7 +193,11 @@ class CudaLinear extends CudaFamily implements LinearOps {
       long out,
       boolean accumulate,
       GemmPlan plan) {
-    MemorySegment args = Native.arguments(fathom_cuda_linear_dx_args.layout());
+    boolean hopper = plan.tile().stays();
+    MemorySegment whole =
+        Native.arguments(
+            hopper ? fathom_cuda_linear_dx90_args.layout() : fathom_cuda_linear_dx_args.layout());
+    MemorySegment args = hopper ? fathom_cuda_linear_dx90_args.dx(whole) : whole;
     fathom_cuda_linear_dx_args.dz(args, address(dz));
     fathom_cuda_linear_dx_args.packed(args, address(packed));
     fathom_cuda_linear_dx_args.dx(args, address(dx));
@@ -234,7 +207,14 @@ class CudaLinear extends CudaFamily implements LinearOps {
     fathom_cuda_linear_dx_args.out(args, Math.toIntExact(out));
     fathom_cuda_linear_dx_args.accumulate(args, accumulate ? 1 : 0);
     fathom_cuda_linear_dx_args.splits(args, plan.splits());
-    products.product("fathom_linear_dx", plan, rows, in, 1, args);
+    if (hopper) {
+      products.map(
+          fathom_cuda_linear_dx90_args.dz_map(whole), dz, rows, out, out, plan.tile().rows());
+      products.map(
+          fathom_cuda_linear_dx90_args.packed_map(whole), packed, out, in, eights(in), DEPTH);
+      fathom_cuda_linear_dx90_args.group(whole, plan.group(in, out));
+    }
+    products.product("fathom_linear_dx", plan, rows, in, 1, whole);
     if (plan.splits() > 1) {
       products.reduce("fathom_linear_dx_reduce", rows * ceil(in, 8), args);
     }
@@ -252,7 +232,13 @@ class CudaLinear extends CudaFamily implements LinearOps {
       long in,
       long out,
       GemmPlan plan) {
-    MemorySegment args = Native.arguments(fathom_cuda_linear_d_weight_args.layout());
+    boolean hopper = plan.tile().stays();
+    MemorySegment whole =
+        Native.arguments(
+            hopper
+                ? fathom_cuda_linear_d_weight90_args.layout()
+                : fathom_cuda_linear_d_weight_args.layout());
+    MemorySegment args = hopper ? fathom_cuda_linear_d_weight90_args.d_weight(whole) : whole;
     fathom_cuda_linear_d_weight_args.dz(args, address(dz));
     fathom_cuda_linear_d_weight_args.x(args, address(x));
     fathom_cuda_linear_d_weight_args.packed(args, address(packed));
@@ -265,7 +251,12 @@ class CudaLinear extends CudaFamily implements LinearOps {
     fathom_cuda_linear_d_weight_args.in(args, Math.toIntExact(in));
     fathom_cuda_linear_d_weight_args.out(args, Math.toIntExact(out));
     fathom_cuda_linear_d_weight_args.splits(args, plan.splits());
-    products.product("fathom_linear_d_weight", plan, out, in, 1, args);
+    if (hopper) {
+      products.map(fathom_cuda_linear_d_weight90_args.dz_map(whole), dz, rows, out, out, DEPTH);
+      products.map(
+          fathom_cuda_linear_d_weight90_args.x_map(whole), x.address(), rows, in, in, DEPTH);
+    }
+    products.product("fathom_linear_d_weight", plan, out, in, 1, whole);
     if (partial != 0) {
       launch("fathom_linear_d_weight_reduce", out, FathomCuda.FATHOM_LINEAR_THREADS(), args);
     }

@@ -34,14 +34,48 @@ final class Products extends CudaFamily {
   /** Launches the kernel of a product [m,n] for the plan's tile. */
   void product(String kernel, GemmPlan plan, long m, long n, int classes, MemorySegment args) {
     GemmPlan.Tile tile = plan.tile();
+    boolean stays = tile.stays();
     launch(
         kernel + tile.suffix(),
-        tile.tiles(m, n),
-        plan.splits(),
+        stays ? plan.stayingBlocks(m, n, engine.multiprocessors()) : tile.tiles(m, n),
+        stays ? 1 : plan.splits(),
         classes,
         tile.threads(),
         tile.sharedBytes(elementBytes()),
         args);
+  }
+
+  /** How to make a product [m,n] of depth k of elements, whose rows are aligned or not. */
+  GemmPlan plan(boolean aligned, long m, long n, long k) {
+    return GemmPlan.choose(
+        aligned && engine.hasHopperKernels() ? GemmPlan.HOPPER : GemmPlan.LINEAR,
+        aligned,
+        m,
+        n,
+        k,
+        engine.multiprocessors(),
+        GemmPlan.MOST_SPLITS);
+  }
+
+  /** Room in scratch memory for the parts of a split product [m,n]; 0 without splits. */
+  long partial(GemmPlan plan, long m, long n) {
+    return plan.splits() > 1 ? engine.scratch(4L * plan.splits() * m * n).part(0) : 0;
+  }
+
+  /**
+   * Describes a matrix of elements with contiguous rows for a kernel of compute capability 9.0.
+   *
+   * @param boxRows of what it copies at a time, 64 columns wide
+   * @param map the kernel's
+   */
+  void map(MemorySegment map, long address, long rows, long columns, long stride, int boxRows) {
+    engine.encode(
+        map,
+        address,
+        new long[] {columns, rows},
+        new long[] {stride * elementBytes()},
+        FathomCuda.FATHOM_GEMM90_K(),
+        boxRows);
   }
 
   /** Launches a kernel with one thread for each of n things. */

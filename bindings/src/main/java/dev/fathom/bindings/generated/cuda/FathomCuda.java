@@ -461,6 +461,60 @@ public class FathomCuda extends FathomCuda$shared {
     public static int FATHOM_GEMM_128X32_SHARED() {
         return FATHOM_GEMM_128X32_SHARED;
     }
+    private static final int FATHOM_GEMM90_K = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM90_K = 64
+     * }
+     */
+    public static int FATHOM_GEMM90_K() {
+        return FATHOM_GEMM90_K;
+    }
+    private static final int FATHOM_GEMM90_ROWS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM90_ROWS = 128
+     * }
+     */
+    public static int FATHOM_GEMM90_ROWS() {
+        return FATHOM_GEMM90_ROWS;
+    }
+    private static final int FATHOM_GEMM90_THREADS = (int)384L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM90_THREADS = 384
+     * }
+     */
+    public static int FATHOM_GEMM90_THREADS() {
+        return FATHOM_GEMM90_THREADS;
+    }
+    private static final int FATHOM_GEMM90_SQUARE = (int)8192L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM90_SQUARE = 8192
+     * }
+     */
+    public static int FATHOM_GEMM90_SQUARE() {
+        return FATHOM_GEMM90_SQUARE;
+    }
+    private static final int FATHOM_GEMM90_RING = (int)196608L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM90_RING = 196608
+     * }
+     */
+    public static int FATHOM_GEMM90_RING() {
+        return FATHOM_GEMM90_RING;
+    }
+    private static final int FATHOM_GEMM90_SHARED = (int)229632L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_GEMM90_SHARED = 229632
+     * }
+     */
+    public static int FATHOM_GEMM90_SHARED() {
+        return FATHOM_GEMM90_SHARED;
+    }
     private static final int FATHOM_PATCH_HEIGHT = (int)8L;
     /**
      * {@snippet lang=c :
@@ -532,69 +586,6 @@ public class FathomCuda extends FathomCuda$shared {
      */
     public static int FATHOM_LINEAR_SUM_COLUMNS() {
         return FATHOM_LINEAR_SUM_COLUMNS;
-    }
-    private static final int FATHOM_LINEAR90_TILE = (int)128L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_LINEAR90_TILE = 128
-     * }
-     */
-    public static int FATHOM_LINEAR90_TILE() {
-        return FATHOM_LINEAR90_TILE;
-    }
-    private static final int FATHOM_LINEAR90_K = (int)64L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_LINEAR90_K = 64
-     * }
-     */
-    public static int FATHOM_LINEAR90_K() {
-        return FATHOM_LINEAR90_K;
-    }
-    private static final int FATHOM_LINEAR90_THREADS = (int)384L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_LINEAR90_THREADS = 384
-     * }
-     */
-    public static int FATHOM_LINEAR90_THREADS() {
-        return FATHOM_LINEAR90_THREADS;
-    }
-    private static final int FATHOM_LINEAR90_STAGES = (int)4L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_LINEAR90_STAGES = 4
-     * }
-     */
-    public static int FATHOM_LINEAR90_STAGES() {
-        return FATHOM_LINEAR90_STAGES;
-    }
-    private static final int FATHOM_LINEAR90_STAGE = (int)32768L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_LINEAR90_STAGE = 32768
-     * }
-     */
-    public static int FATHOM_LINEAR90_STAGE() {
-        return FATHOM_LINEAR90_STAGE;
-    }
-    private static final int FATHOM_LINEAR90_C_STRIDE = (int)136L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_LINEAR90_C_STRIDE = 136
-     * }
-     */
-    public static int FATHOM_LINEAR90_C_STRIDE() {
-        return FATHOM_LINEAR90_C_STRIDE;
-    }
-    private static final int FATHOM_LINEAR90_SHARED = (int)200832L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_LINEAR90_SHARED = 200832
-     * }
-     */
-    public static int FATHOM_LINEAR90_SHARED() {
-        return FATHOM_LINEAR90_SHARED;
     }
     private static final int FATHOM_CUDA_LOSS_THREADS = (int)256L;
     /**

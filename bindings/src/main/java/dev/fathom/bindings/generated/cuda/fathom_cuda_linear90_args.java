@@ -18,6 +18,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     fathom_cuda_tensor_map x_map;
  *     fathom_cuda_tensor_map packed_map;
  *     fathom_cuda_linear_args linear;
+ *     int32_t group;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -31,7 +33,9 @@ public class fathom_cuda_linear90_args {
         fathom_cuda_tensor_map.layout().withName("x_map"),
         fathom_cuda_tensor_map.layout().withName("packed_map"),
         fathom_cuda_linear_args.layout().withName("linear"),
-        MemoryLayout.paddingLayout(32)
+        FathomCuda.C_INT.withName("group"),
+        FathomCuda.C_INT.withName("reserved"),
+        MemoryLayout.paddingLayout(24)
     ).withName("fathom_cuda_linear90_args");
 
     /**
@@ -171,6 +175,94 @@ public class fathom_cuda_linear90_args {
      */
     public static void linear(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, linear$OFFSET, linear$LAYOUT.byteSize());
+    }
+
+    private static final OfInt group$LAYOUT = (OfInt)$LAYOUT.select(groupElement("group"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t group
+     * }
+     */
+    public static final OfInt group$layout() {
+        return group$LAYOUT;
+    }
+
+    private static final long group$OFFSET = $LAYOUT.byteOffset(groupElement("group"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t group
+     * }
+     */
+    public static final long group$offset() {
+        return group$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t group
+     * }
+     */
+    public static int group(MemorySegment struct) {
+        return struct.get(group$LAYOUT, group$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t group
+     * }
+     */
+    public static void group(MemorySegment struct, int fieldValue) {
+        struct.set(group$LAYOUT, group$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
