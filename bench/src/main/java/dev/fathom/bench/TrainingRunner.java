@@ -111,7 +111,7 @@ final class TrainingRunner implements AutoCloseable {
       Pass pass = Pass.training(backend, memory, tape, checkpoints);
       Tensor depth = network.forward(pass, image);
       Tensor gradient = memory.allocate(shape);
-      double loss = backend.loss().scaleShiftInvariant(depth, target, null, 0, 1, gradient);
+      double loss = backend.loss().scaleShiftInvariant(depth, target, null, 0, 1, gradient).get();
       tape.seed(depth, gradient);
       memory.release(depth);
       tape.backward();

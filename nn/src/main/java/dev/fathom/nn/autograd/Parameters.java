@@ -138,7 +138,7 @@ public final class Parameters {
 
   /** The Euclidean norm of all gradients; NaN or infinite if one of them is. */
   public double gradientNorm() {
-    return Math.sqrt(backend.vector().sumOfSquares(gradients));
+    return Math.sqrt(backend.vector().sumOfSquares(gradients).get());
   }
 
   /** Excludes the parameters whose names satisfy the condition from training. */

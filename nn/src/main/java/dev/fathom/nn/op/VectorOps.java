@@ -27,5 +27,5 @@ public interface VectorOps {
    * The sum of squares, summed in float64 in an order that does not depend on the number of
    * threads; NaN or infinity if an element is.
    */
-  double sumOfSquares(Tensor x);
+  Scalar sumOfSquares(Tensor x);
 }

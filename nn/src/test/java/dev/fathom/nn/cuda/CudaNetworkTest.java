@@ -143,7 +143,7 @@ class CudaNetworkTest {
         Pass pass = Pass.training(backend, memory, tape, checkpoints);
         Tensor depth = network.forward(pass, image);
         Tensor gradient = memory.allocate(SHAPE);
-        double loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient);
+        double loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient).get();
         if (given != null) {
           backend.transfer().write(given, gradient);
         }

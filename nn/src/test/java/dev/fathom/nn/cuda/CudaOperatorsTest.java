@@ -15,6 +15,7 @@ import dev.fathom.nn.op.ConvOps.Conv2dShape;
 import dev.fathom.nn.op.ConvOps.Fusion;
 import dev.fathom.nn.op.ConvOps.Projection;
 import dev.fathom.nn.op.LossOps.Box;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Tensor;
@@ -81,8 +82,8 @@ class CudaOperatorsTest {
       }
     }
 
-    void keep(double value) {
-      results.add(new float[] {(float) value});
+    void keep(Scalar value) {
+      results.add(new float[] {(float) value.get()});
     }
   }
 
@@ -403,7 +404,7 @@ class CudaOperatorsTest {
       Tensor dStudent = b.room(2, 9, 40);
       var alignment = ops.alignment(student, frozen, 0.05, 1, dStudent);
       b.keep(alignment.loss());
-      b.keep((double) alignment.kept());
+      b.keep(alignment.kept());
       b.keep(dStudent);
       Tensor shares = b.share(18, 40);
       float[] rows = b.backend.transfer().read(shares);

@@ -136,7 +136,7 @@ final class Trainer<N> {
       long step = state.step();
       double factor = plan.schedule().factor(step, plan.steps());
       learner.parameters().zeroGradients();
-      SequencedMap<String, Double> losses = objective.differentiate(step);
+      SequencedMap<String, Double> losses = objective.differentiate(step).read();
       double norm = learner.parameters().gradientNorm();
       boolean good = good(losses, norm);
       if (good) {

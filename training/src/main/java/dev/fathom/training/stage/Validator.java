@@ -60,7 +60,8 @@ final class Validator implements Trainer.Validation {
           learner
               .backend()
               .loss()
-              .scaleShiftInvariant(depth, batch.target(), batch.mask(), 0, 1, null);
+              .scaleShiftInvariant(depth, batch.target(), batch.mask(), 0, 1, null)
+              .get();
       learner.memory().release(depth);
       return loss;
     }
