@@ -136,11 +136,6 @@ public final class Parameters {
     backend.vector().fill(gradients, 0);
   }
 
-  /** The Euclidean norm of all gradients; NaN or infinite if one of them is. */
-  public double gradientNorm() {
-    return Math.sqrt(backend.vector().sumOfSquares(gradients).get());
-  }
-
   /** Excludes the parameters whose names satisfy the condition from training. */
   public void freeze(Predicate<String> condition) {
     parameters.values().forEach(parameter -> parameter.freeze(condition.test(parameter.name())));

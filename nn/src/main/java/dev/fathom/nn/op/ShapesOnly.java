@@ -385,6 +385,14 @@ public final class ShapesOnly
       double gradientScale) {}
 
   @Override
+  public GradientCheck newCheck(Memory memory, double beta1, double beta2) {
+    throw new UnsupportedOperationException("nothing is trained on shapes");
+  }
+
+  @Override
+  public void adamW(Arrays arrays, Rates rates, double gradientScale, GradientCheck check) {}
+
+  @Override
   public void fill(Tensor x, float value) {}
 
   @Override
