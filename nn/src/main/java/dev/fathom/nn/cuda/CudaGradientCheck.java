@@ -60,8 +60,7 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
       }
       launch(gradients.address(), gradients.size(), losses.size(), maxNorm, limit);
       Results.Result found = engine.newResult().copyFrom(address());
-      return new Finding(
-          new CudaScalar(found), () -> fathom_cuda_gradient_norm.good(found.read()));
+      return new Finding(new CudaScalar(found), () -> fathom_cuda_gradient_norm.good(found.read()));
     }
   }
 
@@ -70,8 +69,7 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
     if (loss instanceof CudaScalar(Results.Result result) && result.onDevice()) {
       engine.copy(destination, result.address(), Double.BYTES);
     } else {
-      engine.upload(
-          destination, MemorySegment.ofArray(new double[] {loss.get()}), Double.BYTES);
+      engine.upload(destination, MemorySegment.ofArray(new double[] {loss.get()}), Double.BYTES);
     }
   }
 
@@ -106,8 +104,7 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
   @Override
   public long updates() {
     synchronized (engine) {
-      return fathom_cuda_gradient_norm.updates(
-          engine.newResult().copyFrom(address()).read());
+      return fathom_cuda_gradient_norm.updates(engine.newResult().copyFrom(address()).read());
     }
   }
 

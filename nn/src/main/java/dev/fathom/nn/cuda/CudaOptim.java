@@ -127,10 +127,6 @@ final class CudaOptim extends CudaFamily implements OptimOps {
 
   private void launch(long n, MemorySegment args) {
     int threads = FathomCuda.FATHOM_CUDA_OPTIM_THREADS();
-    launch(
-        adamW,
-        ceil(n, (long) threads * FathomCuda.FATHOM_CUDA_OPTIM_ELEMENTS()),
-        threads,
-        args);
+    launch(adamW, ceil(n, (long) threads * FathomCuda.FATHOM_CUDA_OPTIM_ELEMENTS()), threads, args);
   }
 }

@@ -4,6 +4,7 @@ import dev.fathom.bindings.cuda.CudaContext;
 import dev.fathom.bindings.cuda.CudaException;
 import dev.fathom.bindings.cuda.CudaKernel;
 import dev.fathom.bindings.cuda.CudaModule;
+import dev.fathom.bindings.cuda.CudaOutOfMemoryException;
 import dev.fathom.bindings.cuda.CudaStream;
 import dev.fathom.bindings.cuda.DeviceMemory;
 import dev.fathom.bindings.cuda.TensorMapShape;
@@ -136,11 +137,11 @@ final class Engine implements AutoCloseable {
     if (current == null || current.byteSize() < end) {
       if (current != null) {
         scratch = null;
+        scratchVersion++;
         current.close();
       }
-      current = stream.allocate(end);
+      current = allocate(end);
       scratch = current;
-      scratchVersion++;
     }
     return new Scratch(current.address(), offsets);
   }
@@ -154,7 +155,28 @@ final class Engine implements AutoCloseable {
     }
   }
 
-  /** Rises when scratch memory moves. */
+  /**
+   * Device memory in the stream's order.
+   *
+   * @throws OutOfMemoryError if there is no room, saying what was asked for and what is in use
+   */
+  DeviceMemory allocate(long bytes) {
+    try {
+      return stream.allocate(bytes);
+    } catch (CudaOutOfMemoryException e) {
+      // What was freed may be in use still by work that the stream has before it.
+      stream.synchronize();
+    }
+    try {
+      return stream.allocate(bytes);
+    } catch (CudaOutOfMemoryException e) {
+      OutOfMemoryError error = new OutOfMemoryError(e.getMessage());
+      error.initCause(e);
+      throw error;
+    }
+  }
+
+  /** Rises when scratch memory moves or goes. */
   synchronized long scratchVersion() {
     return scratchVersion;
   }

@@ -26,13 +26,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * The whole network on the GPU's kernels, through the driver, against the published code's results
- * and the CPU's: forward, backward, optimiser. On the emulator, small.
+ * and the CPU's: forward, backward, optimiser. On the emulator, small, where whatever is
+ * asynchronous happens as late as it may.
  */
 class CudaNetworkTest {
 
@@ -61,6 +64,16 @@ class CudaNetworkTest {
           37);
 
   private static final long[] SHAPE = {2, 70, 98};
+
+  @BeforeEach
+  void asLateAsItMay() {
+    Emulated.configure(1, true);
+  }
+
+  @AfterEach
+  void asItWas() {
+    Emulated.configure(0, false);
+  }
 
   private static double tolerance(ElementType elements) {
     return elements == ElementType.FLOAT32 ? FLOAT_TOLERANCE : BFLOAT_TOLERANCE;

@@ -1,5 +1,6 @@
 package dev.fathom.nn.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -24,15 +25,20 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /**
  * Every operator of the CUDA backend beside the CPU's, at odd sizes: what Java launches, with which
- * geometry and scratch memory. The kernels in float32, on the emulator.
+ * geometry and scratch memory. The kernels in float32, on the emulator, in several orders of
+ * threads, where whatever is asynchronous happens as late as it may.
  */
 class CudaOperatorsTest {
 
   private static final double TOLERANCE = 2e-5;
+
+  /** Orders of the emulator's threads; all must give the same bits. */
+  private static final int SCHEDULES = 4;
 
   /** Calls operators and collects what they give. */
   @FunctionalInterface
@@ -95,16 +101,30 @@ class CudaOperatorsTest {
       body.run(bench);
       expected = bench.results;
     }
-    try (Backend cuda = Emulated.backend(ElementType.FLOAT32);
-        BlockMemory memory = cuda.newMemory()) {
-      Bench bench = new Bench(cuda, memory);
-      body.run(bench);
-      assertEquals(expected.size(), bench.results.size());
-      for (int i = 0; i < expected.size(); i++) {
-        double error = Golden.relativeError(bench.results.get(i), expected.get(i));
-        assertTrue(error < TOLERANCE, "result " + i + ": relative error " + error);
+    try (Backend cuda = Emulated.backend(ElementType.FLOAT32)) {
+      List<float[]> first = expected;
+      for (int schedule = 0; schedule < SCHEDULES; schedule++) {
+        Emulated.configure(schedule, true);
+        try (BlockMemory memory = cuda.newMemory()) {
+          Bench bench = new Bench(cuda, memory);
+          body.run(bench);
+          assertEquals(expected.size(), bench.results.size());
+          for (int i = 0; i < expected.size(); i++) {
+            double error = Golden.relativeError(bench.results.get(i), expected.get(i));
+            assertTrue(error < TOLERANCE, "result " + i + ": relative error " + error);
+            if (schedule > 0) {
+              assertArrayEquals(first.get(i), bench.results.get(i), "other bits, result " + i);
+            }
+          }
+          first = bench.results;
+        }
       }
     }
+  }
+
+  @AfterEach
+  void asItWas() {
+    Emulated.configure(0, false);
   }
 
   @Test

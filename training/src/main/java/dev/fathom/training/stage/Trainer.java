@@ -168,8 +168,7 @@ final class Trainer<N> {
     Objective.Losses losses = objective.differentiate(step);
     AdamW.Limits limits =
         new AdamW.Limits(config.optimiser().clipNorm(), config.limits().gradientNorm());
-    GradientCheck.Finding finding =
-        optimiser.step(factor, losses.loss().parts(), limits, average);
+    GradientCheck.Finding finding = optimiser.step(factor, losses.loss().parts(), limits, average);
     return new Queued(step, factor, losses, finding);
   }
 
