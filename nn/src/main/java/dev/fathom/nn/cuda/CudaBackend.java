@@ -82,6 +82,11 @@ public final class CudaBackend implements Backend {
     return new CudaBackend(KernelImages.emulated(folder, elements));
   }
 
+  /** What the families share, for tests. */
+  Engine engine() {
+    return engine;
+  }
+
   @Override
   public String description() {
     return description;

@@ -9,9 +9,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.fathom.nn.Golden;
 import dev.fathom.nn.cpu.CpuBackend;
+import dev.fathom.bindings.cuda.CudaEvent;
 import dev.fathom.nn.op.AugmentOps.Crop;
+import dev.fathom.nn.op.AugmentOps.Distortion;
 import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.op.GradientCheck;
+import dev.fathom.nn.op.LossOps.Box;
 import dev.fathom.nn.op.OptimOps;
 import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.BlockMemory;
@@ -102,6 +105,46 @@ class CudaAsynchronyTest {
         assertEquals(10.0 * i * i, sums.get(i).get(), "sum " + i);
         assertEquals(10.0 * i * i, sums.get(i).get(), "sum " + i + " again");
       }
+    }
+  }
+
+  @Test
+  void batchesAndLossesWaitForNothing() {
+    try (Backend backend = Emulated.backend(ElementType.FLOAT32);
+        BlockMemory memory = backend.newMemory();
+        Arena arena = Arena.ofConfined()) {
+      CudaEvent begin = Emulated.mark(backend);
+      MemorySegment pixels = arena.allocate(3 * 31 * 23).fill((byte) 77);
+      float[] mean = {0.4f, 0.5f, 0.6f};
+      float[] std = {0.2f, 0.3f, 0.25f};
+      backend.resample().preprocess(pixels, 31, 23, mean, std, memory.allocate(1, 14, 28, 3));
+      Tensor pictures = memory.allocate(2, 20, 20, 3);
+      Crop crop = new Crop(0, 0, 23, 23, false);
+      for (int b = 0; b < 2; b++) {
+        backend.augment().readPicture(pixels, 31, 23, crop, pictures.slice(b * 1200L, 1, 20, 20, 3));
+      }
+      Tensor map = memory.allocate(23, 31);
+      backend.transfer().write(numbers(23 * 31, 1), map);
+      Tensor target = memory.allocate(2, 20, 20);
+      backend.vector().fill(target, 1);
+      backend.augment().readMap(map, crop, target.slice(0, 20, 20));
+      List<Box> boxes = List.of(new Box(1, 2, 9, 7), new Box(0, 0, 0, 0));
+      Tensor input = memory.allocate(2, 20, 20, 3);
+      List<Distortion> none = List.of(Distortion.NONE, Distortion.NONE);
+      backend.augment().distort(pictures, none, List.of(1, 0), boxes, mean, std, input);
+      Tensor prediction = memory.allocate(2, 20, 20);
+      backend.transfer().write(Golden.hashed("ahead", 800), prediction);
+      var loss = backend.loss();
+      List<Scalar> losses =
+          List.of(
+              loss.scaleShiftInvariant(prediction, target, null, 0.1, 1, null),
+              loss.cutMix(prediction, target, target, boxes, 1, null),
+              loss.gradientMatching(prediction, target, null, 1, null),
+              loss.crossEntropy(prediction.view(40, 20), target.view(40, 20), 1, null),
+              loss.alignment(prediction, target, 0.9, 1, null).kept(),
+              backend.vector().sumOfSquares(input));
+      assertFalse(begin.hasHappened(), "something waited for the device");
+      losses.forEach(value -> assertTrue(Double.isFinite(value.get())));
     }
   }
 

@@ -2,6 +2,7 @@ package dev.fathom.nn.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fathom.nn.Golden;
@@ -16,8 +17,12 @@ import dev.fathom.nn.model.Inference;
 import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.model.Release;
+import dev.fathom.bindings.cuda.CudaEvent;
 import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.op.GradientCheck;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.optim.AdamW;
+import dev.fathom.nn.optim.MovingAverage;
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.CachingMemory;
 import dev.fathom.nn.tensor.ElementType;
@@ -116,7 +121,7 @@ class CudaNetworkTest {
     final CachingMemory memory;
     final Parameters parameters;
     final DepthAnything network;
-    private final Tensor image;
+    final Tensor image;
     private final Tensor target;
     private final Tensor mask;
     private final boolean checkpoints;
@@ -143,7 +148,7 @@ class CudaNetworkTest {
     }
 
     double differentiate() {
-      return differentiate(null);
+      return differentiate(null).get();
     }
 
     /**
@@ -151,12 +156,12 @@ class CudaNetworkTest {
      *
      * @param given what goes back instead of the loss's gradient
      */
-    double differentiate(float @Nullable [] given) {
+    Scalar differentiate(float @Nullable [] given) {
       try (Tape tape = new Tape(backend, memory)) {
         Pass pass = Pass.training(backend, memory, tape, checkpoints);
         Tensor depth = network.forward(pass, image);
         Tensor gradient = memory.allocate(SHAPE);
-        double loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient).get();
+        Scalar loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient);
         if (given != null) {
           backend.transfer().write(given, gradient);
         }
@@ -267,6 +272,34 @@ class CudaNetworkTest {
         assertEquals(reference[step], loss, 1e-4, "step " + step);
         optimiser.step(1, 1);
       }
+    }
+  }
+
+  /** From the upload of a batch to the optimiser's step, with the average and the check. */
+  @Test
+  void aTrainingStepWaitsForNothing() {
+    float[] pictures = Golden.input("tiny.input", 2, 70, 98);
+    try (Backend backend = Emulated.backend(ElementType.BFLOAT16);
+        Training training = new Training(backend, true)) {
+      AdamW optimiser =
+          new AdamW(
+              backend,
+              training.memory,
+              training.parameters,
+              List.of(new AdamW.Group("all", 1e-4, _ -> true)),
+              AdamW.Settings.DEFAULT);
+      MovingAverage average =
+          new MovingAverage(backend, training.memory, training.parameters, 0.9);
+      CudaEvent begin = Emulated.mark(backend);
+      backend.transfer().write(pictures, training.image);
+      training.parameters.zeroGradients();
+      Scalar loss = training.differentiate(null);
+      GradientCheck.Finding finding =
+          optimiser.step(1, List.of(loss), new AdamW.Limits(1, 1e9), average);
+      assertFalse(begin.hasHappened(), "something waited for the device");
+      assertTrue(finding.isGood());
+      assertTrue(Double.isFinite(loss.get()));
+      assertEquals(1, optimiser.steps());
     }
   }
 }

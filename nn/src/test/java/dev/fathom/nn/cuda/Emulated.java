@@ -2,6 +2,7 @@ package dev.fathom.nn.cuda;
 
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.fathom.bindings.cuda.CudaEvent;
 import dev.fathom.bindings.cuda.CudaProbe;
 import dev.fathom.nn.Golden;
 import dev.fathom.nn.op.Backend;
@@ -52,6 +53,17 @@ final class Emulated {
     } catch (Throwable e) {
       throw new IllegalStateException("the emulator cannot be configured", e);
     }
+  }
+
+  /**
+   * A point in a backend's work. In the delayed mode it has been passed only if somebody waited for
+   * the device since.
+   */
+  static CudaEvent mark(Backend backend) {
+    Engine engine = ((CudaBackend) backend).engine();
+    CudaEvent event = engine.context().newEvent(false);
+    event.record(engine.stream());
+    return event;
   }
 
   /** The losses of a reference training. */
