@@ -7,6 +7,7 @@ import dev.fathom.nn.op.TransferOps;
 import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.function.Supplier;
 
 /** Copies over the bus, and kernels/cuda/vector.cu where the type changes. */
 final class CudaTransfer extends CudaFamily implements TransferOps {
@@ -45,6 +46,22 @@ final class CudaTransfer extends CudaFamily implements TransferOps {
     download(x, y.data());
   }
 
+  @Override
+  public Supplier<float[]> readLater(Tensor x) {
+    if (x.size() == 0) {
+      return () -> new float[0];
+    }
+    int count = Math.toIntExact(x.size());
+    synchronized (engine) {
+      Downloads.Download download = engine.downloadLater(floats(x), 4L * count);
+      return () -> {
+        float[] values = new float[count];
+        download.read(MemorySegment.ofArray(values));
+        return values;
+      };
+    }
+  }
+
   private static void requireSize(String operator, long size, Tensor y) {
     if (size != y.size()) {
       throw new IllegalArgumentException(
@@ -72,13 +89,18 @@ final class CudaTransfer extends CudaFamily implements TransferOps {
       return;
     }
     synchronized (engine) {
-      long source = x.address();
-      if (x.type() != ElementType.FLOAT32) {
-        source = engine.scratch(4 * x.size()).part(0);
-        convert(toFloat, x.address(), source, x.size());
-      }
-      engine.download(host, source, 4 * x.size());
+      engine.download(host, floats(x), 4 * x.size());
     }
+  }
+
+  /** Where the elements are as float32: in scratch memory, if they are not. */
+  private long floats(Tensor x) {
+    if (x.type() == ElementType.FLOAT32) {
+      return x.address();
+    }
+    long converted = engine.scratch(4 * x.size()).part(0);
+    convert(toFloat, x.address(), converted, x.size());
+    return converted;
   }
 
   private void convert(Kernel kernel, long x, long y, long n) {

@@ -37,6 +37,7 @@ final class Engine implements AutoCloseable {
   private final List<CudaModule> modules;
   private final Map<String, CudaKernel> kernels = new ConcurrentHashMap<>();
   private final Staging staging;
+  private final Downloads downloads;
   private final Results results;
   private final int multiprocessors;
   private final boolean hopper;
@@ -49,6 +50,7 @@ final class Engine implements AutoCloseable {
     stream = context.newStream();
     modules = images.load(context);
     staging = new Staging(context, stream);
+    downloads = new Downloads(context, stream);
     results = new Results(context, stream);
     multiprocessors = context.device().multiprocessors();
     hopper = elements == ElementType.BFLOAT16 && context.device().capability() == HOPPER;
@@ -207,6 +209,11 @@ final class Engine implements AutoCloseable {
   /** Copies to the host what is there after the work so far; waits for it. */
   void download(MemorySegment destination, long source, long bytes) {
     staging.download(destination, source, bytes);
+  }
+
+  /** Begins to copy to the host what is there after the work so far. */
+  Downloads.Download downloadLater(long source, long bytes) {
+    return downloads.begin(source, bytes);
   }
 
   /** Copies on the device, in the stream's order. */

@@ -7,9 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.fathom.bindings.cuda.CudaEvent;
 import dev.fathom.nn.Golden;
 import dev.fathom.nn.cpu.CpuBackend;
-import dev.fathom.bindings.cuda.CudaEvent;
 import dev.fathom.nn.op.AugmentOps.Crop;
 import dev.fathom.nn.op.AugmentOps.Distortion;
 import dev.fathom.nn.op.Backend;
@@ -121,7 +121,9 @@ class CudaAsynchronyTest {
       Tensor pictures = memory.allocate(2, 20, 20, 3);
       Crop crop = new Crop(0, 0, 23, 23, false);
       for (int b = 0; b < 2; b++) {
-        backend.augment().readPicture(pixels, 31, 23, crop, pictures.slice(b * 1200L, 1, 20, 20, 3));
+        backend
+            .augment()
+            .readPicture(pixels, 31, 23, crop, pictures.slice(b * 1200L, 1, 20, 20, 3));
       }
       Tensor map = memory.allocate(23, 31);
       backend.transfer().write(numbers(23 * 31, 1), map);

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.fathom.bindings.cuda.CudaEvent;
 import dev.fathom.nn.Golden;
 import dev.fathom.nn.autograd.Parameter;
 import dev.fathom.nn.autograd.Parameters;
@@ -17,7 +18,6 @@ import dev.fathom.nn.model.Inference;
 import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.model.Release;
-import dev.fathom.bindings.cuda.CudaEvent;
 import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.op.GradientCheck;
 import dev.fathom.nn.op.Scalar;
@@ -53,7 +53,7 @@ class CudaNetworkTest {
   /** Of its gradients, where a ReLU may open or shut. */
   private static final double BFLOAT_GRADIENT_TOLERANCE = 0.1;
 
-  private static final ModelConfig TINY =
+  static final ModelConfig TINY =
       new ModelConfig(
           "tiny",
           128,
@@ -288,8 +288,7 @@ class CudaNetworkTest {
               training.parameters,
               List.of(new AdamW.Group("all", 1e-4, _ -> true)),
               AdamW.Settings.DEFAULT);
-      MovingAverage average =
-          new MovingAverage(backend, training.memory, training.parameters, 0.9);
+      MovingAverage average = new MovingAverage(backend, training.memory, training.parameters, 0.9);
       CudaEvent begin = Emulated.mark(backend);
       backend.transfer().write(pictures, training.image);
       training.parameters.zeroGradients();

@@ -55,8 +55,7 @@ class CudaRunTest {
     }
   }
 
-  private static void teach(Path run, RunConfig config, StageListener listener)
-      throws IOException {
+  private static void teach(Path run, RunConfig config, StageListener listener) throws IOException {
     try (RunFolder folder = RunFolder.open(run, config);
         Stages stages = MiniRun.stages(config, folder, listener)) {
       var _ = stages.teacher();
@@ -78,14 +77,10 @@ class CudaRunTest {
         Stages stages = MiniRun.stages(first, run, new MiniRun.Quiet())) {
       encoder = stages.encoder();
     }
-    List<String> settings =
-        List.of("model.encoder=" + encoder, "teacher.steps=5", "input.side=28");
+    List<String> settings = List.of("model.encoder=" + encoder, "teacher.steps=5", "input.side=28");
     // The CPU tells a limit that some norms are beyond: in the middle of the widest gap.
     Path reference = folder.resolve("reference");
-    teach(
-        reference,
-        MiniRun.config(folder, settings.toArray(new String[0])),
-        new MiniRun.Quiet());
+    teach(reference, MiniRun.config(folder, settings.toArray(new String[0])), new MiniRun.Quiet());
     double[] norms =
         MiniRun.lines(reference.resolve("teacher")).stream()
             .filter(line -> line.containsKey("gradient-norm"))
