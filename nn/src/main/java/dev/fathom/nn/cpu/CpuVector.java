@@ -31,6 +31,11 @@ final class CpuVector extends CpuFamily implements VectorOps {
   }
 
   @Override
+  public void round(Tensor x, Tensor y) {
+    axpby(1, x, 0, y);
+  }
+
+  @Override
   public void splitNan(Tensor x, Tensor mask) {
     if (x.size() != mask.size()) {
       throw new IllegalArgumentException("splitNan: x " + x + ", mask " + mask);

@@ -35,6 +35,11 @@ final class CudaLinear extends CudaFamily implements LinearOps {
   }
 
   @Override
+  public boolean packsByRounding(long in) {
+    return eights(in) == in;
+  }
+
+  @Override
   public void linear(
       Tensor x,
       Tensor packed,

@@ -4,6 +4,7 @@ import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.cuda.FathomCuda;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_axpby_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_axpby_elem_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_convert_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_fill_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_partial_squares_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_split_nan_args;
@@ -21,6 +22,7 @@ final class CudaVector extends CudaFamily implements VectorOps {
   private final Kernel fillElements = new Kernel("fathom_fill_elem");
   private final Kernel axpby = new Kernel("fathom_axpby");
   private final Kernel axpbyElements = new Kernel("fathom_axpby_elem");
+  private final Kernel fromFloat = new Kernel("fathom_elem_from_float");
   private final Kernel splitNan = new Kernel("fathom_split_nan");
   private final Kernel partialSquares = new Kernel("fathom_partial_squares");
   private final Kernel sumPartials = new Kernel("fathom_sum_partials");
@@ -67,6 +69,23 @@ final class CudaVector extends CudaFamily implements VectorOps {
       fathom_cuda_axpby_elem_args.b(args, b);
       elementwise(axpbyElements, x.size(), args);
     }
+  }
+
+  @Override
+  public void round(Tensor x, Tensor y) {
+    if (x.size() != y.size()) {
+      throw new IllegalArgumentException("round: x " + x + ", y " + y);
+    }
+    requireFloats("round", x);
+    requireElements("round", y);
+    if (x.size() == 0) {
+      return;
+    }
+    MemorySegment args = Native.arguments(fathom_cuda_convert_args.layout());
+    fathom_cuda_convert_args.x(args, address(x));
+    fathom_cuda_convert_args.y(args, address(y));
+    fathom_cuda_convert_args.n(args, x.size());
+    elementwise(fromFloat, x.size(), args);
   }
 
   @Override

@@ -402,6 +402,9 @@ public final class ShapesOnly
   public void axpby(float a, Tensor x, float b, Tensor y) {}
 
   @Override
+  public void round(Tensor x, Tensor y) {}
+
+  @Override
   public Scalar sumOfSquares(Tensor x) {
     return Scalar.of(0);
   }

@@ -120,6 +120,7 @@ public final class AdamW {
   }
 
   private void step(double factor, double gradientScale, @Nullable MovingAverage average) {
+    Tensor rounded = parameters.currentRounded();
     for (Group group : groups) {
       OptimOps.Rates rates =
           new OptimOps.Rates(
@@ -135,13 +136,17 @@ public final class AdamW {
                 part(parameters.gradients(), range),
                 part(firstMoments, range),
                 part(secondMoments, range),
-                null,
+                rounded == null ? null : part(rounded, range),
                 average == null ? null : part(average.average(), range),
                 average == null ? 0 : average.decay());
         backend.optim().adamW(arrays, rates, gradientScale, check);
       }
     }
-    parameters.changed();
+    if (rounded != null) {
+      parameters.changedWithRounded();
+    } else {
+      parameters.changed();
+    }
   }
 
   private static Tensor part(Tensor arena, Parameters.Range range) {

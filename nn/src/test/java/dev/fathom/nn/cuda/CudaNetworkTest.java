@@ -3,6 +3,7 @@ package dev.fathom.nn.cuda;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fathom.bindings.cuda.CudaEvent;
@@ -299,6 +300,11 @@ class CudaNetworkTest {
       assertTrue(finding.isGood());
       assertTrue(Double.isFinite(loss.get()));
       assertEquals(1, optimiser.steps());
+      Tensor kept = training.parameters.currentRounded();
+      assertNotNull(kept, "the optimiser has not kept the rounded values");
+      Tensor again = training.memory.allocate(ElementType.BFLOAT16, kept.size());
+      backend.vector().round(training.parameters.values(), again);
+      assertArrayEquals(backend.transfer().read(again), backend.transfer().read(kept));
     }
   }
 }
