@@ -6,6 +6,8 @@
 #                         bf16), <name>_float.emu.so, modules.txt
 #   make test-cuda        every test/cuda/test_*.cpp on the emulator; test-cuda-vector: that of one family
 #   make test-gpu         the same tests on a GPU, with NVIDIA's driver
+#   make gpu-tests        build/gpu-tests: those tests with all that they need, to be carried to a machine with a
+#                         GPU, and what the kernels gave on the emulator (test/cuda/recording.h)
 #
 # One module for each cuda/*.cu; files named *90.cu are for sm_90a only.
 
@@ -18,7 +20,7 @@ EMULATOR = $(BUILD)/emulator
 MODULES_90 = $(patsubst cuda/%.cu,%,$(wildcard cuda/*90.cu))
 MODULES = $(filter-out $(MODULES_90),$(patsubst cuda/%.cu,%,$(wildcard cuda/*.cu)))
 
-.PHONY: cuda cuda-float emulator test-cuda test-gpu
+.PHONY: cuda cuda-float emulator test-cuda test-gpu gpu-tests
 
 # ---- for GPUs ----
 
@@ -91,16 +93,16 @@ TEST_MODULES_GPU = $(CUDA_BUILD)/kernels/fragments.fatbin $(CUDA_BUILD)/kernels/
   $(CUDA_BUILD)/kernels/gemm90.cubin $(CUDA_BUILD)/kernels/product90.cubin
 
 # Definitions in float64 that the CPU's tests use, too.
-CUDA_TEST_OBJECTS += $(EMULATOR)/loss_reference.o $(EMULATOR)/augment_reference.o
+CUDA_TEST_OBJECTS += $(EMULATOR)/recording.o $(EMULATOR)/loss_reference.o $(EMULATOR)/augment_reference.o
 .SECONDARY: $(CUDA_TEST_OBJECTS)
 $(EMULATOR)/%_reference.o: test/%_reference.c cuda.mk
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -MMD -MP -c $< -o $@
-$(EMULATOR)/harness.o: test/cuda/harness.cpp cuda.mk
+$(EMULATOR)/harness.o $(EMULATOR)/recording.o: $(EMULATOR)/%.o: test/cuda/%.cpp cuda.mk
 	@mkdir -p $(@D)
 	$(CXX) $(EMULATOR_FLAGS) -O2 -c $< -o $@
 $(EMULATOR)/test_%: test/cuda/test_%.cpp $(EMULATOR)/harness.o $(CUDA_TEST_OBJECTS) | $(EMULATOR)/libcuda.so.1
-	$(CXX) $(EMULATOR_FLAGS) -O2 -o $@ $< $(EMULATOR)/harness.o $(CUDA_TEST_OBJECTS) \
+	$(CXX) $(EMULATOR_FLAGS) -O2 -static-libstdc++ -static-libgcc -o $@ $< $(EMULATOR)/harness.o $(CUDA_TEST_OBJECTS) \
 	  $(EMULATOR)/libcuda.so.1 -Wl,--enable-new-dtags -Wl,-rpath,'$$ORIGIN'
 $(EMULATOR)/%90.emu.so: test/cuda/%90.cu cuda.mk | $(EMULATOR)/libcuda.so.1
 	$(call TEST_MODULE,-DFATHOM_ARCHITECTURE=90)
@@ -129,10 +131,15 @@ test-cuda-%: $(EMULATOR)/test_%
 	$<
 test-cuda-emulator: $(EMULATED) $(TEST_MODULES) $(filter $(EMULATOR)/test_emulator%,$(CUDA_TESTS))
 	@for t in $(filter $(EMULATOR)/test_emulator%,$(CUDA_TESTS)); do FATHOM_EMULATOR_QUIET=1 $$t || exit 1; done
+GPU_TESTS = $(filter-out $(EMULATOR)/test_emulator%,$(CUDA_TESTS))
 test-gpu: cuda cuda-float $(TEST_MODULES_GPU) $(CUDA_TESTS)
 	@lib=$$(ldconfig -p | sed -n 's/.*libcuda.so.1 .*x86-64.* => //p' | head -1); \
 	test -n "$$lib" || { echo "no libcuda.so.1 of NVIDIA here"; exit 1; }; \
-	for t in $(filter-out $(EMULATOR)/test_emulator%,$(CUDA_TESTS)); do \
-	  FATHOM_CUDA_MODULES=$(CUDA_BUILD) LD_PRELOAD=$$lib $$t || exit 1; done
+	for t in $(GPU_TESTS); do FATHOM_CUDA_MODULES=$(CUDA_BUILD) LD_PRELOAD=$$lib $$t || exit 1; done
+gpu-tests: cuda cuda-float $(TEST_MODULES_GPU) $(GPU_TESTS) $(EMULATED) $(TEST_MODULES)
+	@rm -rf $(BUILD)/gpu-tests && mkdir -p $(BUILD)/gpu-tests/kernels
+	@for t in $(GPU_TESTS); do FATHOM_CUDA_RECORD=$(BUILD)/gpu-tests $$t --schedule 0 || exit 1; done
+	@cp $(CUDA_BUILD)/*.fatbin $(CUDA_BUILD)/*.cubin $(GPU_TESTS) $(BUILD)/gpu-tests
+	@cp $(TEST_MODULES_GPU) $(BUILD)/gpu-tests/kernels
 
 -include $(wildcard $(CUDA_BUILD)/*.d $(EMULATOR)/*.d $(EMULATOR)/*/*.d)

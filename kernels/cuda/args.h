@@ -6,6 +6,7 @@
 #include "args_attention90.h"
 #include "args_augment.h"
 #include "args_conv.h"
+#include "args_epilogue.h"
 #include "args_linear.h"
 #include "args_loss.h"
 #include "args_norm.h"

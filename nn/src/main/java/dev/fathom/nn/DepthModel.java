@@ -69,7 +69,10 @@ public final class DepthModel implements AutoCloseable {
     this.guessed = guessed;
     this.unusedTensors = unusedTensors;
     inputSize = options.inputSize();
-    backend = options.device().open(options.threads(), options.isa(), line -> deviceNote = line);
+    backend =
+        options
+            .device()
+            .open(options.threads(), options.isa(), options.kernels(), line -> deviceNote = line);
     memory = backend.newMemory();
     pixels = new Buffer(host);
     resized = new Buffer(memory);

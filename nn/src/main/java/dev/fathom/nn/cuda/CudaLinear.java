@@ -16,7 +16,7 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /** kernels/cuda/linear.cu, linear90.cu and linear_backward.cu. */
-final class CudaLinear extends CudaFamily implements LinearOps {
+class CudaLinear extends CudaFamily implements LinearOps {
 
   private final Products products;
 

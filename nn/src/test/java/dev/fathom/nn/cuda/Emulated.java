@@ -27,9 +27,14 @@ final class Emulated {
 
   /** A backend; the test is skipped where the emulator was not built. */
   static Backend backend(ElementType elements) {
+    return CudaBackend.emulated(requireEmulator().libraryFolder(), elements);
+  }
+
+  /** Skips the test where the emulator was not built. */
+  static CudaProbe requireEmulator() {
     CudaProbe probe = CudaProbe.get();
     assumeTrue(probe.isUsable() && probe.isEmulator(), probe.description());
-    return CudaBackend.emulated(probe.libraryFolder(), elements);
+    return probe;
   }
 
   /**
@@ -40,8 +45,7 @@ final class Emulated {
    *     missing shows
    */
   static void configure(int schedule, boolean delayed) {
-    CudaProbe probe = CudaProbe.get();
-    assumeTrue(probe.isUsable() && probe.isEmulator(), probe.description());
+    CudaProbe probe = requireEmulator();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment function =
           SymbolLookup.libraryLookup(probe.libraryFolder().resolve("libcuda.so.1"), arena)

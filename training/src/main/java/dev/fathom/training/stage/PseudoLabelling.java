@@ -4,8 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.DepthModel;
-import dev.fathom.nn.DepthModelOptions;
-import dev.fathom.nn.Device;
 import dev.fathom.nn.checkpoint.AtomicFile;
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
@@ -42,15 +40,8 @@ final class PseudoLabelling {
   }
 
   void run(DataSet pictures, Path teacher, Path folder) throws IOException {
-    DepthModelOptions options =
-        DepthModelOptions.defaults()
-            .withInputSize(config.input().side())
-            .withDevice(Device.of(config.device()));
-    if (config.threads() > 0) {
-      options = options.withThreads(config.threads());
-    }
     try (ShardWriter shards = ShardWriter.open(folder, config.pseudoLabel().perShard());
-        DepthModel model = DepthModel.load(teacher, options)) {
+        DepthModel model = DepthModel.load(teacher, ModelSetup.inference(config))) {
       long start = start(pictures, shards, folder);
       listener.begin("pseudo-labels", start, pictures.size(), "pictures");
       try (Prefetcher loader =

@@ -407,6 +407,15 @@ public class FathomCuda extends FathomCuda$shared {
     public static int FATHOM_PROJECT_MOST_SUMS() {
         return FATHOM_PROJECT_MOST_SUMS;
     }
+    private static final int FATHOM_EPILOGUE_THREADS = (int)256L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_EPILOGUE_THREADS = 256
+     * }
+     */
+    public static int FATHOM_EPILOGUE_THREADS() {
+        return FATHOM_EPILOGUE_THREADS;
+    }
     private static final int FATHOM_LINEAR_THREADS = (int)256L;
     /**
      * {@snippet lang=c :
