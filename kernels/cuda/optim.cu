@@ -12,7 +12,10 @@ constexpr int THREADS = FATHOM_CUDA_OPTIM_THREADS;
 
 /* ---- norm ---- */
 
-/* base^n by squaring: of the exponent alone, so that a run that goes on has the bits of one that did not stop. */
+/*
+ * base^n by squaring: a function of the count alone, so that a run that goes on from a checkpoint has the
+ * bits of one that did not stop.
+ */
 DEV double power(double base, int64_t n) {
   double product = 1;
   for (; n > 0; n /= 2, base *= base)
@@ -70,7 +73,8 @@ REGISTER_KERNEL(fathom_gradient_norm)
 struct Step {
   float scale, step, root;
 };
-DEV void update(const fathom_cuda_adamw_args& a, const Step& s, float gradient, float& value, float& m, float& v) {
+DEV void update(const fathom_cuda_adamw_args& a, const Step& s, float gradient, float& value, float& m,
+                float& v) {
   const float g = gradient * s.scale;
   m = a.keep1 * m + a.take1 * g;
   v = a.keep2 * v + a.take2 * (g * g);
@@ -89,7 +93,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
   Step step{args.gradient_scale, args.step, args.root};
   if (args.norm) {
     if (!args.norm->good) return;
-    step = {args.gradient_scale * args.norm->scale, (float)(args.rate * args.norm->correction), args.norm->root};
+    step.scale *= args.norm->scale;
+    step.step = (float)(args.rate * args.norm->correction);
+    step.root = args.norm->root;
   }
   const int64_t i = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * 8;
   elem* copy = (elem*)args.copy;

@@ -8,6 +8,7 @@ import dev.fathom.nn.op.GradientCheck;
 import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
@@ -110,7 +111,7 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
 
   @Override
   public void restore(long updates) {
-    try (var arena = java.lang.foreign.Arena.ofConfined()) {
+    try (Arena arena = Arena.ofConfined()) {
       MemorySegment before = fathom_cuda_gradient_norm.allocate(arena);
       fathom_cuda_gradient_norm.updates(before, updates);
       synchronized (engine) {

@@ -6,6 +6,7 @@ import dev.fathom.bindings.cuda.CudaStream;
 import dev.fathom.bindings.cuda.DeviceMemory;
 import dev.fathom.bindings.cuda.PinnedMemory;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -99,7 +100,7 @@ final class Results {
       MemorySegment known = contents;
       if (known == null) {
         copied[slot].synchronize();
-        known = MemorySegment.ofArray(room().toArray(java.lang.foreign.ValueLayout.JAVA_LONG));
+        known = MemorySegment.ofArray(room().toArray(ValueLayout.JAVA_LONG));
         contents = known;
       }
       return known;
