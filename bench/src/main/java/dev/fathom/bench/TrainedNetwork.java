@@ -9,6 +9,7 @@ import dev.fathom.nn.model.DepthAnything;
 import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.optim.AdamW;
 import dev.fathom.nn.tensor.CachingMemory;
 import dev.fathom.nn.tensor.Tensor;
@@ -67,14 +68,14 @@ public final class TrainedNetwork {
     backend.transfer().write(target, this.target);
   }
 
-  /** One step; gives the loss before it. */
-  public double step() {
+  /** One step; gives the loss before it, which a GPU may still be computing. */
+  public Scalar step() {
     parameters.zeroGradients();
     try (Tape tape = new Tape(backend, memory)) {
       Pass pass = Pass.training(backend, memory, tape, checkpoints);
       Tensor depth = network.forward(pass, image);
       Tensor gradient = memory.allocate(target.shape());
-      double loss = backend.loss().scaleShiftInvariant(depth, target, null, 0, 1, gradient);
+      Scalar loss = backend.loss().scaleShiftInvariant(depth, target, null, 0, 1, gradient);
       tape.seed(depth, gradient);
       memory.release(depth);
       tape.backward();

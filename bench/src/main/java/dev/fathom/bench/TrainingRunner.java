@@ -86,11 +86,11 @@ final class TrainingRunner implements AutoCloseable {
 
   private void profile(int steps) {
     Peak before = Peak.measure(device.context());
-    network.step();
+    var _ = network.step();
     profile.start();
     long begin = System.nanoTime();
     for (int i = 0; i < steps; i++) {
-      network.step();
+      var _ = network.step();
     }
     double seconds = (System.nanoTime() - begin) / 1e9;
     profile.stop();
@@ -122,7 +122,7 @@ final class TrainingRunner implements AutoCloseable {
         }
         for (int i = 0; i < count; i++) {
           long begin = System.nanoTime();
-          double loss = runner.network.step();
+          double loss = runner.network.step().get();
           double seconds = (System.nanoTime() - begin) / 1e9;
           step++;
           System.out.printf(

@@ -28,7 +28,8 @@ import java.util.List;
 
 /**
  * A GPU, on Fathom's own kernels: activations in bfloat16, sums, statistics and master weights in
- * float32. All operators go to one stream; those that return a number wait for it.
+ * float32. All operators go to one stream and return before they are done, except for those that
+ * copy to the host; a number that one returns is waited for when it is read.
  */
 public final class CudaBackend implements Backend {
 
@@ -139,6 +140,11 @@ public final class CudaBackend implements Backend {
     return engine.stream();
   }
 
+  /** What the families share, for tests. */
+  Engine engine() {
+    return engine;
+  }
+
   @Override
   public String description() {
     return description;
@@ -147,6 +153,11 @@ public final class CudaBackend implements Backend {
   @Override
   public ElementType activationType() {
     return engine.elements();
+  }
+
+  @Override
+  public boolean runsBehind() {
+    return true;
   }
 
   @Override

@@ -40,6 +40,11 @@ class CudaLinear extends CudaFamily implements LinearOps {
   }
 
   @Override
+  public boolean packsByRounding(long in) {
+    return eights(in) == in;
+  }
+
+  @Override
   public void linear(
       Tensor x,
       Tensor packed,
