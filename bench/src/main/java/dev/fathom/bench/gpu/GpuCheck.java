@@ -231,6 +231,11 @@ public final class GpuCheck implements Callable<Integer> {
     if (wanted("inference")) {
       progress("inference of " + model.name());
       depth = rates.inference(batches);
+      for (int batch : batches) {
+        if (budget.allows(PEER_SECONDS)) {
+          rates.libraries(batch);
+        }
+      }
       results.write();
     }
     int largest = batches.getLast();

@@ -111,17 +111,20 @@ final class NetworkRates {
     return depth;
   }
 
-  private void time(Inference inference, Backend backend, GpuTimer timer, int batch, String how) {
+  private double ms(Inference inference, Backend backend, GpuTimer timer, int batch) {
     long[] shape = {batch, side, side, 3};
     float[] picture = picture(batch);
     // The first makes a plan, the second a graph; both work on the picture as it was written.
     for (int i = 0; i < 2; i++) {
       var _ = inference.run(shape, x -> backend.transfer().write(picture, x), y -> y.size());
     }
-    double ms =
-        timer.warm(() -> {
-          var _ = inference.run(shape, x -> {}, y -> y.size());
-        });
+    return timer.warm(() -> {
+      var _ = inference.run(shape, x -> {}, y -> y.size());
+    });
+  }
+
+  private void time(Inference inference, Backend backend, GpuTimer timer, int batch, String how) {
+    double ms = ms(inference, backend, timer, batch);
     String name = inferenceName(batch) + how;
     double flop = flop(batch);
     results.add(
@@ -152,6 +155,30 @@ final class NetworkRates {
                 throw e.getCause();
               }
             });
+  }
+
+  /** The same network with NVIDIA's libraries in the place of some kernels, as peers. */
+  void libraries(int batch) {
+    for (GpuKernels kernels :
+        List.of(
+            new GpuKernels(GpuKernels.Gemm.CUBLASLT, GpuKernels.Conv.FATHOM),
+            new GpuKernels(GpuKernels.Gemm.FATHOM, GpuKernels.Conv.CUDNN))) {
+      try (CudaBackend backend = new CudaBackend(kernels);
+          BlockMemory weights = backend.newMemory();
+          BlockMemory memory = backend.newMemory();
+          GpuTimer timer = new GpuTimer(backend.stream(), small ? 1 : steps, small)) {
+        DepthAnything network =
+            new DepthAnything(new Loader(backend, weights, new RandomWeights(SEED)), model);
+        double ms = ms(new Inference(network, backend, memory), backend, timer, batch);
+        String name =
+            kernels.gemm() == GpuKernels.Gemm.FATHOM
+                ? "with cuDNN's convolutions"
+                : "with cuBLASLt's products";
+        results.beside(INFERENCE, inferenceName(batch), new Row.Peer(name, ms));
+      } catch (IllegalStateException e) {
+        results.note("not compared: " + e.getMessage());
+      }
+    }
   }
 
   /** Times training steps; without room for the batch, a note says so. */
