@@ -124,8 +124,8 @@ test: test-cuda
 test-cuda: $(CUDA_TESTS) $(EMULATED) $(TEST_MODULES)
 	@for t in $(CUDA_TESTS); do FATHOM_EMULATOR_QUIET=1 $$t || exit 1; done
 test-cuda-%: $(EMULATOR)/test_%
-	@$(MAKE) --no-print-directory $(foreach m,$(filter $*%,$(MODULES)),$(EMULATOR)/$(m).emu.so \
-	  $(EMULATOR)/$(m)_float.emu.so) $(foreach m,$(filter $*%,$(MODULES_90)),$(EMULATOR)/$(m).emu.so)
+	@$(MAKE) --no-print-directory $(foreach m,$(filter $(*:%90=%)%,$(MODULES)),$(EMULATOR)/$(m).emu.so \
+	  $(EMULATOR)/$(m)_float.emu.so) $(foreach m,$(filter $(*:%90=%)%,$(MODULES_90)),$(EMULATOR)/$(m).emu.so)
 	$<
 test-cuda-emulator: $(EMULATED) $(TEST_MODULES) $(filter $(EMULATOR)/test_emulator%,$(CUDA_TESTS))
 	@for t in $(filter $(EMULATOR)/test_emulator%,$(CUDA_TESTS)); do FATHOM_EMULATOR_QUIET=1 $$t || exit 1; done

@@ -2,142 +2,142 @@
  * Multi-head attention for sm_90a at head dimension 64: attention.cu's algorithm, with the Hopper's
  * units that run on their own, in the manner of FlashAttention-3 (Shah et al. 2024).
  *
- * One warpgroup fetches queries, keys and values by TMA into a ring of stages. Two others have 64
+ * One warpgroup fetches queries, keys and values by TMA into a ring of stages. The others have 64
  * queries each. For a tile of 128 keys such a warpgroup starts the scores of this tile and the
  * product of the last tile's probabilities, which stay in registers, with the values, and
- * exponentiates while the latter runs. Two named barriers let the two warpgroups take turns at
- * starting products, so that one exponentiates while the other multiplies.
+ * exponentiates while the latter runs. Named barriers let the warpgroups take turns at starting
+ * products, so that one exponentiates while another multiplies.
  *
  * At this head dimension a tile costs a multiprocessor as many cycles in the special function unit
  * as in the tensor cores: 16 exponentials and 4096 operations a cycle, 1024 cycles for 128x128
  * scores either way. A quarter of the exponentials is therefore computed as a polynomial by the
  * other units.
  *
- * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the others. One block on
- * a multiprocessor.
+ * Blocks stay: while a warpgroup finishes its rows, the next queries, keys and values arrive. One
+ * block on a multiprocessor, of one of three shapes, so that few heads fill the last wave, too:
+ *
+ *   fathom_attention90         128 queries, two warpgroups
+ *   fathom_attention90_tall    192 queries, three
+ *   fathom_attention90_short    64 queries, two warpgroups, which take the tiles of keys in turn;
+ *                               in the end one adds what the other has
+ *
+ * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the others; of three 160.
  */
-#include "args_attention90.h"
-#include "dev90.h"
+#include "attention90.h"
+#include "softmax90.h"
 
 namespace {
 
-constexpr int kRows = 64;  /* queries of a warpgroup */
-constexpr int kKeys = 128; /* in a tile */
-constexpr int kStages = 2;
-constexpr int kLine = 128; /* bytes of a row of 64 elements, and of the swizzle */
-constexpr int kBox = FATHOM_ATTENTION90_BOX * kLine;
+constexpr int kStages = 4;
 constexpr int kTile = kKeys * kLine; /* bytes */
-static_assert(FATHOM_ATTENTION90_ROWS == 2 * kRows && kRows == FATHOM_ATTENTION90_BOX &&
-                  kKeys == 2 * FATHOM_ATTENTION90_BOX,
-              "tiles are made of boxes");
-constexpr float kLog2E = 1.44269504088896341f;
-constexpr float kLn2 = 0.69314718055994531f;
+static_assert(kKeys == 2 * kRows, "tiles are made of boxes");
 
+/* `GROUPS` warpgroups compute; each has rows of its own, or all have the same and share the keys. */
+template <int GROUPS, bool SHARED_ROWS>
+struct Shape {
+  static constexpr int kGroups = GROUPS;
+  static constexpr bool kSharedRows = SHARED_ROWS;
+  static constexpr int kBoxes = SHARED_ROWS ? 1 : GROUPS; /* of queries */
+  static constexpr int kReaders = SHARED_ROWS ? GROUPS : 1; /* warpgroups that read such a box ... */
+  static constexpr int kTileReaders = SHARED_ROWS ? 1 : GROUPS; /* ... and a tile of keys */
+};
+using Usual = Shape<2, false>;
+using Tall = Shape<3, false>;
+using Short = Shape<2, true>;
+static_assert(FATHOM_ATTENTION90_ROWS == Usual::kBoxes * kRows &&
+                  FATHOM_ATTENTION90_TALL_ROWS == Tall::kBoxes * kRows &&
+                  FATHOM_ATTENTION90_SHORT_ROWS == Short::kBoxes * kRows,
+              "queries of a block");
+
+/* What a thread of the second warpgroup has of a row of Short: sums, and two rows' statistics. */
+constexpr int kExchange = kDim / 2 + 4;
+
+template <class S>
 struct Memory {
-  unsigned char queries[2][kBox]; /* and the results, in the end */
-  unsigned char keys[kStages][kTile];
-  unsigned char values[kStages][kTile];
-  uint64_t queries_full;
+  unsigned char queries[S::kBoxes][kBox], results[S::kBoxes][kBox];
+  unsigned char keys[kStages][kTile], values[kStages][kTile];
+  float exchange[S::kSharedRows ? kExchange : 1][128];
+  uint64_t queries_full[S::kBoxes], queries_empty[S::kBoxes];
   uint64_t keys_full[kStages], keys_empty[kStages];
   uint64_t values_full[kStages], values_empty[kStages];
 };
-static_assert(sizeof(Memory) <= FATHOM_ATTENTION90_SHARED, "shared memory of a block");
+static_assert(sizeof(Memory<Usual>) <= FATHOM_ATTENTION90_SHARED &&
+                  sizeof(Memory<Tall>) <= FATHOM_ATTENTION90_TALL_SHARED &&
+                  sizeof(Memory<Short>) <= FATHOM_ATTENTION90_SHORT_SHARED,
+              "shared memory of a block");
 
-/* The head and the queries of a block. */
-struct Place {
-  int batch, head, first, tiles;
+/* A block's pieces of work: the queries of a head that it has at a time. */
+template <class S>
+struct Work {
+  int piece, pieces, blocks, tiles;
+  int batch, head, first;
+  int done = 0; /* pieces so far */
 
-  DEV_MEMBER explicit Place(const fathom_cuda_attention90_args& args) {
-    const int blocks = (args.tokens + 2 * kRows - 1) / (2 * kRows);
-    const int at = (int)blockIdx.x / blocks;
-    first = (int)blockIdx.x % blocks * 2 * kRows;
+  DEV_MEMBER explicit Work(const fathom_cuda_attention90_args& args)
+      : piece((int)blockIdx.x),
+        blocks(ceil_div(args.tokens, S::kBoxes * kRows)),
+        tiles(ceil_div(args.tokens, kKeys)) {
+    pieces = args.batch * args.heads * blocks;
+  }
+  DEV_MEMBER bool next(const fathom_cuda_attention90_args& args) {
+    if (piece >= pieces) return false;
+    const int at = piece / blocks;
+    first = piece % blocks * S::kBoxes * kRows;
     batch = at / args.heads;
     head = at % args.heads;
-    tiles = (args.tokens + kKeys - 1) / kKeys;
+    return true;
   }
+  DEV_MEMBER void finish() {
+    piece += (int)gridDim.x;
+    done++;
+  }
+};
+
+/* Where a tile is in the ring: the tiles of all pieces of work follow each other. */
+struct Slot {
+  int stage, turn;
+  DEV_MEMBER explicit Slot(int tile) : stage(tile % kStages), turn(tile / kStages % 2) {}
 };
 
 /* ---- the warpgroup that fetches: one thread ---- */
 
-DEV void fetch_tile(const fathom_cuda_attention90_args& args, const Place& p, int part, int tile,
-                    unsigned char* to, uint64_t* full, uint64_t* empty) {
-  mbarrier_wait(empty, tile / kStages % 2 ^ 1);
+template <class S>
+DEV void fetch_tile(const fathom_cuda_attention90_args& args, const Work<S>& w, int part, int tile,
+                    int turn, unsigned char* to, uint64_t* full, uint64_t* empty) {
+  mbarrier_wait(empty, turn ^ 1);
   mbarrier_arrive_expect(full, kTile);
   for (int box = 0; box < 2; box++)
-    tensor_load(to + box * kBox, args.qkv, (part * args.heads + p.head) * 64,
-                tile * kKeys + box * FATHOM_ATTENTION90_BOX, p.batch, full);
+    tensor_load(to + box * kBox, args.qkv, (part * args.heads + w.head) * kDim,
+                tile * kKeys + box * kRows, w.batch, full);
 }
 
-DEV void fetch(const fathom_cuda_attention90_args& args, const Place& p, Memory& m) {
-  mbarrier_arrive_expect(&m.queries_full, 2 * kBox);
-  for (int box = 0; box < 2; box++)
-    tensor_load(m.queries[box], args.qkv, p.head * 64, p.first + box * kRows, p.batch,
-                &m.queries_full);
-  for (int tile = 0; tile < p.tiles; tile++) {
-    const int stage = tile % kStages;
-    fetch_tile(args, p, 1, tile, m.keys[stage], &m.keys_full[stage], &m.keys_empty[stage]);
-    fetch_tile(args, p, 2, tile, m.values[stage], &m.values_full[stage], &m.values_empty[stage]);
+template <class S>
+DEV void fetch(const fathom_cuda_attention90_args& args, Memory<S>& m) {
+  for (Work<S> w(args); w.next(args); w.finish()) {
+    for (int box = 0; box < S::kBoxes; box++) {
+      mbarrier_wait(&m.queries_empty[box], w.done % 2 ^ 1);
+      mbarrier_arrive_expect(&m.queries_full[box], kBox);
+      tensor_load(m.queries[box], args.qkv, w.head * kDim, w.first + box * kRows, w.batch,
+                  &m.queries_full[box]);
+    }
+    for (int tile = 0; tile < w.tiles; tile++) {
+      const Slot to(w.done * w.tiles + tile);
+      fetch_tile(args, w, 1, tile, to.turn, m.keys[to.stage], &m.keys_full[to.stage],
+                 &m.keys_empty[to.stage]);
+      fetch_tile(args, w, 2, tile, to.turn, m.values[to.stage], &m.values_full[to.stage],
+                 &m.values_empty[to.stage]);
+    }
   }
 }
 
 /* ---- a warpgroup that computes ---- */
 
-/*
- * 2^x for x <= 0, as 2^n times a polynomial on [-1/2,1/2] (minimax, relative error 7.5e-5, a
- * twentieth of bf16's rounding); 2^-126 for everything below.
- */
-DEV float polynomial_exp2(float x) {
-  x = fmaxf(x, -126.0f);
-  const float shifted = x + 12582912.0f; /* 1.5 * 2^23: n in the low bits */
-  const float r = x - (shifted - 12582912.0f);
-  const float p =
-      fmaf(fmaf(fmaf(0.0551716685f, r, 0.242611125f), r, 0.693260968f), r, 0.999928057f);
-  return __int_as_float(__float_as_int(p) + (int)((unsigned)__float_as_int(shifted) << 23));
-}
-
-/* The softmax of a row so far; `sum` is over this thread's columns until the end. */
-struct Row {
-  float maximum, sum;
-};
-
-/*
- * Scores of a row to exp2(c * (score - maximum)), and the factor that what was summed before takes.
- * Rows are the elements of s with i / 2 % 2 = half; four threads share one.
- */
-DEV float exponentiate(float (&s)[kKeys / 2], int half, float c, Row& row) {
-  float maximum = row.maximum;
-#pragma unroll
-  for (int i = 0; i < kKeys / 2; i++)
-    if (i / 2 % 2 == half) maximum = fmaxf(maximum, s[i]);
-  maximum = fmaxf(maximum, __shfl_xor_sync(0xffffffffu, maximum, 1));
-  maximum = fmaxf(maximum, __shfl_xor_sync(0xffffffffu, maximum, 2));
-  const float shift = -c * maximum, rescale = fast_exp2(fmaf(c, row.maximum, shift));
-  float sum = 0.0f;
-#pragma unroll
-  for (int i = 0; i < kKeys / 2; i++)
-    if (i / 2 % 2 == half) {
-      const float x = fmaf(c, s[i], shift);
-      s[i] = i / 4 % 4 == 3 ? polynomial_exp2(x) : fast_exp2(x);
-      sum += s[i];
-    }
-  row.sum = fmaf(row.sum, rescale, sum);
-  row.maximum = maximum;
-  return rescale;
-}
-
-/* A turn at starting products: mine comes when the other warpgroup has passed it on. */
+/* A turn at starting products: mine comes when the warpgroup before me has passed it on. */
 DEV void wait_for_turn(int group) { barrier_sync(1 + group, 256); }
-DEV void pass_turn(int group) { barrier_arrive(1 + (group ^ 1), 256); }
-
-/* Once for each of the eight warps that read a stage. */
-DEV void release(uint64_t* empty) {
-  if (lane_id() == 0) mbarrier_arrive(empty);
+template <class S>
+DEV void pass_turn(int group) {
+  barrier_arrive(1 + (group + 1) % S::kGroups, 256);
 }
-
-DEV uint64_t descriptor(const void* tile) {
-  return wgmma_descriptor(tile, 16, 8 * kLine, Swizzle::BYTES_128);
-}
-DEV uint64_t advance(uint64_t descriptor, int bytes) { return descriptor + (uint64_t)(bytes >> 4); }
 
 /* Starts s = q k^T. */
 DEV void start_scores(float (&s)[kKeys / 2], uint64_t queries, const unsigned char* keys) {
@@ -157,28 +157,6 @@ DEV void start_values(float (&o)[32], const FragA (&p)[kKeys / 16], const unsign
   wgmma_commit();
 }
 
-struct Softmax {
-  float c;
-  bool negative;
-  Row rows[2];
-
-  /* Scores of a tile to probabilities, up to a factor for the row; the factors for the sums before.
-   */
-  DEV_MEMBER void apply(float (&s)[kKeys / 2], int left, float (&rescale)[2]) {
-    if (negative) {
-#pragma unroll
-      for (int i = 0; i < kKeys / 2; i++) s[i] = -s[i];
-    }
-    if (left < kKeys) {
-#pragma unroll
-      for (int i = 0; i < kKeys / 2; i++)
-        if (wgmma_column(i) >= left) s[i] = -INFINITY;
-    }
-#pragma unroll
-    for (int half = 0; half < 2; half++) rescale[half] = exponentiate(s, half, c, rows[half]);
-  }
-};
-
 DEV void to_operand(FragA (&p)[kKeys / 16], const float (&s)[kKeys / 2]) {
 #pragma unroll
   for (int k = 0; k < kKeys / 16; k++)
@@ -186,102 +164,163 @@ DEV void to_operand(FragA (&p)[kKeys / 16], const float (&s)[kKeys / 2]) {
     for (int r = 0; r < 4; r++) p[k].x[r] = pack_bf16(s[8 * k + 2 * r], s[8 * k + 2 * r + 1]);
 }
 
-/* Results times factor, as the map's swizzle wants them; then one thread sends them. */
-DEV void store(const fathom_cuda_attention90_args& args, const Place& p, int group,
-               unsigned char* to, const float (&o)[32], const float (&factor)[2]) {
-#pragma unroll
-  for (int i = 0; i < 32; i += 2) {
-    const int row = wgmma_row(i), chunk = i / 4; /* of 16 bytes, that is 8 columns */
-    store_2((elem*)(to + row * kLine + ((chunk ^ row % 8) * 16)) + lane_id() % 4 * 2,
-            o[i] * factor[i / 2 % 2], o[i + 1] * factor[i / 2 % 2]);
+template <class S>
+class Consumer {
+ public:
+  DEV_MEMBER Consumer(const fathom_cuda_attention90_args& args_, Memory<S>& m_, int group_)
+      : args(args_), w(args_), m(m_), group(group_), box(S::kSharedRows ? 0 : group_) {
+    /* The maximum needs a factor that is not negative; one of 0 would turn masked scores into NaN. */
+    softmax.negative = args.scale < 0.0f;
+    softmax.c = fmaxf(fabsf(args.scale) * kLog2E, 1e-30f);
   }
-  fence_async_shared();
-  barrier_sync(3 + group, 128);
-  const int first = p.first + group * kRows;
-  if (threadIdx.x % 128 == 0 && first < args.tokens) {
-    tensor_store(args.out, p.head * 64, first, p.batch, to);
-    tensor_store_commit();
+
+  DEV_MEMBER void run() {
+    for (; w.next(args); w.finish()) {
+      softmax.rows[0] = softmax.rows[1] = Row{-INFINITY, 0.0f};
+#pragma unroll
+      for (int i = 0; i < kDim / 2; i++) o[i] = 0.0f;
+      mbarrier_wait(&m.queries_full[box], w.done % 2);
+      if (!S::kSharedRows || group < w.tiles) multiply();
+      if (!S::kSharedRows || exchange()) finish();
+    }
     tensor_store_wait<0>();
   }
-}
 
-DEV void compute(const fathom_cuda_attention90_args& args, const Place& p, Memory& m, int group) {
-  Softmax softmax;
-  /* The maximum needs a factor that is not negative; one of 0 would turn masked scores into NaN. */
-  softmax.negative = args.scale < 0.0f;
-  softmax.c = fmaxf(fabsf(args.scale) * kLog2E, 1e-30f);
-  softmax.rows[0] = softmax.rows[1] = Row{-INFINITY, 0.0f};
-  float s[kKeys / 2], o[32], rescale[2];
-#pragma unroll
-  for (int i = 0; i < 32; i++) o[i] = 0.0f;
-  FragA probabilities[kKeys / 16];
-  const uint64_t queries = descriptor(m.queries[group]);
+ private:
+  static constexpr int kFirstGroupBarrier = 4, kExchangeBarrier = 8;
+  static constexpr int kStep = S::kSharedRows ? S::kGroups : 1; /* between tiles */
 
-  mbarrier_wait(&m.queries_full, 0);
-  mbarrier_wait(&m.keys_full[0], 0);
-  start_scores(s, queries, m.keys[0]);
-  wgmma_wait<0>();
-  wgmma_hold(s);
-  release(&m.keys_empty[0]);
-  softmax.apply(s, args.tokens, rescale);
-  to_operand(probabilities, s);
-  if (group == 1 && p.tiles > 1) pass_turn(group); /* the first turn is the other's */
+  DEV_MEMBER Slot slot(int tile) const { return Slot(w.done * w.tiles + tile); }
 
-  for (int tile = 1; tile < p.tiles; tile++) {
-    const int stage = tile % kStages, before = (tile - 1) % kStages;
-    mbarrier_wait(&m.keys_full[stage], tile / kStages % 2);
-    wait_for_turn(group);
-    wgmma_hold(o);
-    start_scores(s, queries, m.keys[stage]);
-    mbarrier_wait(&m.values_full[before], (tile - 1) / kStages % 2);
-    start_values(o, probabilities, m.values[before]);
-    if (group == 0 || tile + 1 < p.tiles) pass_turn(group);
-    wgmma_wait<1>();
+  /* o and the rows' statistics from the warpgroup's tiles of keys. */
+  DEV_MEMBER void multiply() {
+    const uint64_t queries = descriptor(m.queries[box]);
+    int tile = S::kSharedRows ? group : 0;
+    Slot at = slot(tile);
+    float s[kKeys / 2], rescale[2];
+    FragA probabilities[kKeys / 16];
+    mbarrier_wait(&m.keys_full[at.stage], at.turn);
+    start_scores(s, queries, m.keys[at.stage]);
+    wgmma_wait<0>();
     wgmma_hold(s);
-    release(&m.keys_empty[stage]);
+    release(&m.keys_empty[at.stage]);
     softmax.apply(s, args.tokens - tile * kKeys, rescale);
+    to_operand(probabilities, s);
+    /* The first turn is the first warpgroup's. */
+    if (!S::kSharedRows && group == S::kGroups - 1 && w.tiles > 1) pass_turn<S>(group);
+
+    for (tile += kStep; tile < w.tiles; tile += kStep) {
+      const Slot before = at;
+      at = slot(tile);
+      mbarrier_wait(&m.keys_full[at.stage], at.turn);
+      if (!S::kSharedRows) wait_for_turn(group);
+      wgmma_hold(o);
+      start_scores(s, queries, m.keys[at.stage]);
+      mbarrier_wait(&m.values_full[before.stage], before.turn);
+      start_values(o, probabilities, m.values[before.stage]);
+      if (!S::kSharedRows && (group < S::kGroups - 1 || tile + 1 < w.tiles)) pass_turn<S>(group);
+      wgmma_wait<1>();
+      wgmma_hold(s);
+      release(&m.keys_empty[at.stage]);
+      softmax.apply(s, args.tokens - tile * kKeys, rescale);
+      wgmma_wait<0>();
+      wgmma_hold(o);
+      release(&m.values_empty[before.stage]);
+#pragma unroll
+      for (int i = 0; i < kDim / 2; i++) o[i] *= rescale[i / 2 % 2];
+      to_operand(probabilities, s);
+    }
+    mbarrier_wait(&m.values_full[at.stage], at.turn);
+    start_values(o, probabilities, m.values[at.stage]);
     wgmma_wait<0>();
     wgmma_hold(o);
-    release(&m.values_empty[before]);
-#pragma unroll
-    for (int i = 0; i < 32; i++) o[i] *= rescale[i / 2 % 2];
-    to_operand(probabilities, s);
+    release(&m.values_empty[at.stage]);
   }
-  const int last = p.tiles - 1;
-  mbarrier_wait(&m.values_full[last % kStages], last / kStages % 2);
-  start_values(o, probabilities, m.values[last % kStages]);
-  wgmma_wait<0>();
-  wgmma_hold(o);
 
-  float inverse[2];
+  /* The second warpgroup's o and statistics to the first's, which gets true. */
+  DEV_MEMBER bool exchange() {
+    float(*shared)[128] = m.exchange;
+    const int thread = (int)threadIdx.x % 128;
+    if (group > 0) {
 #pragma unroll
-  for (int half = 0; half < 2; half++) {
-    float sum = softmax.rows[half].sum;
-    sum += __shfl_xor_sync(0xffffffffu, sum, 1);
-    sum += __shfl_xor_sync(0xffffffffu, sum, 2);
-    inverse[half] = 1.0f / sum;
-    const int row = p.first + group * kRows + wgmma_row(2 * half);
-    if (args.log_sum_exp && lane_id() % 4 == 0 && row < args.tokens)
-      args.log_sum_exp[((int64_t)p.batch * args.heads + p.head) * args.tokens + row] =
-          kLn2 * fmaf(softmax.c, softmax.rows[half].maximum, log2f(sum));
+      for (int i = 0; i < kDim / 2; i++) shared[i][thread] = o[i];
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        shared[kDim / 2 + half][thread] = softmax.rows[half].maximum;
+        shared[kDim / 2 + 2 + half][thread] = softmax.rows[half].sum;
+      }
+    }
+    barrier_sync(kExchangeBarrier, 256);
+    if (group == 0) {
+      float mine[2], other[2];
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        Row& row = softmax.rows[half];
+        const float maximum = fmaxf(row.maximum, shared[kDim / 2 + half][thread]);
+        mine[half] = fast_exp2(softmax.c * (row.maximum - maximum));
+        other[half] = fast_exp2(softmax.c * (shared[kDim / 2 + half][thread] - maximum));
+        row.maximum = maximum;
+        row.sum = row.sum * mine[half] + shared[kDim / 2 + 2 + half][thread] * other[half];
+      }
+#pragma unroll
+      for (int i = 0; i < kDim / 2; i++)
+        o[i] = o[i] * mine[i / 2 % 2] + shared[i][thread] * other[i / 2 % 2];
+    }
+    barrier_sync(kExchangeBarrier, 256);
+    if (group > 0) release(&m.queries_empty[box]);
+    return group == 0;
   }
-  store(args, p, group, m.queries[group], o, inverse);
-}
 
-}  // namespace
+  /* Statistics and results of the rows. */
+  DEV_MEMBER void finish() {
+    release(&m.queries_empty[box]);
+    const int first = w.first + box * kRows;
+    float inverse[2];
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float sum = softmax.rows[half].sum;
+      sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+      sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+      inverse[half] = 1.0f / sum;
+      const int row = first + wgmma_row(2 * half);
+      if (args.log_sum_exp && lane_id() % 4 == 0 && row < args.tokens)
+        args.log_sum_exp[((int64_t)w.batch * args.heads + w.head) * args.tokens + row] =
+            kLn2 * fmaf(softmax.c, softmax.rows[half].maximum, log2f(sum));
+    }
+    const bool sender = threadIdx.x % 128 == 0;
+    if (sender) tensor_store_wait_read<0>(); /* of the rows before */
+    barrier_sync(kFirstGroupBarrier + group, 128);
+    write_rows(m.results[box], o, inverse);
+    fence_async_shared();
+    barrier_sync(kFirstGroupBarrier + group, 128);
+    if (sender && first < args.tokens) {
+      tensor_store(args.out, w.head * kDim, first, w.batch, m.results[box]);
+      tensor_store_commit();
+    }
+  }
 
-extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION90_THREADS, 1)
-    fathom_attention90(const GRID_CONSTANT fathom_cuda_attention90_args args) {
+  const fathom_cuda_attention90_args& args;
+  Work<S> w;
+  Memory<S>& m;
+  const int group, box;
+  Softmax softmax;
+  float o[kDim / 2];
+};
+
+template <class S, int PRODUCER_REGISTERS, int CONSUMER_REGISTERS>
+DEV void attention(const fathom_cuda_attention90_args& args) {
   EXTERN_SHARED(shared);
-  Memory& memory = *(Memory*)shared;
-  const Place place(args);
+  Memory<S>& m = *(Memory<S>*)shared;
   if (threadIdx.x == 0) {
-    mbarrier_init(&memory.queries_full, 1);
+    for (int box = 0; box < S::kBoxes; box++) {
+      mbarrier_init(&m.queries_full[box], 1);
+      mbarrier_init(&m.queries_empty[box], 4 * S::kReaders);
+    }
     for (int stage = 0; stage < kStages; stage++) {
-      mbarrier_init(&memory.keys_full[stage], 1);
-      mbarrier_init(&memory.values_full[stage], 1);
-      mbarrier_init(&memory.keys_empty[stage], 8);
-      mbarrier_init(&memory.values_empty[stage], 8);
+      mbarrier_init(&m.keys_full[stage], 1);
+      mbarrier_init(&m.values_full[stage], 1);
+      mbarrier_init(&m.keys_empty[stage], 4 * S::kTileReaders);
+      mbarrier_init(&m.values_empty[stage], 4 * S::kTileReaders);
     }
     mbarrier_fence_init();
     prefetch_map(args.qkv);
@@ -289,11 +328,30 @@ extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION90_THREADS, 1)
   }
   __syncthreads();
   if (threadIdx.x < 128) {
-    registers_give<24>();
-    if (threadIdx.x == 0) fetch(args, place, memory);
+    registers_give<PRODUCER_REGISTERS>();
+    if (threadIdx.x == 0) fetch<S>(args, m);
   } else {
-    registers_take<240>();
-    compute(args, place, memory, threadIdx.x / 128 - 1);
+    registers_take<CONSUMER_REGISTERS>();
+    Consumer<S>(args, m, (int)threadIdx.x / 128 - 1).run();
   }
 }
+
+}  // namespace
+
+extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION90_THREADS, 1)
+    fathom_attention90(const GRID_CONSTANT fathom_cuda_attention90_args args) {
+  attention<Usual, 24, 240>(args);
+}
 REGISTER_KERNEL(fathom_attention90)
+
+extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION90_TALL_THREADS, 1)
+    fathom_attention90_tall(const GRID_CONSTANT fathom_cuda_attention90_args args) {
+  attention<Tall, 32, 160>(args);
+}
+REGISTER_KERNEL(fathom_attention90_tall)
+
+extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION90_THREADS, 1)
+    fathom_attention90_short(const GRID_CONSTANT fathom_cuda_attention90_args args) {
+  attention<Short, 24, 240>(args);
+}
+REGISTER_KERNEL(fathom_attention90_short)

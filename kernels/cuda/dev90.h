@@ -276,6 +276,21 @@ DEV void wgmma_hold(float (&d)[COUNT]) {
 #endif
 }
 
+/*
+ * Before a chain of products that does not accumulate, while others are under way: D's old values
+ * are not needed. Otherwise what the kernel wrote to D counts as the chain's input, and ptxas would
+ * wait for the others before it.
+ */
+template <int COUNT>
+DEV void wgmma_discard(float (&d)[COUNT]) {
+#ifdef __CUDACC__
+#pragma unroll
+  for (int i = 0; i < COUNT; i++) asm volatile("" : "=f"(d[i]));
+#else
+  (void)d;
+#endif
+}
+
 /* Where element i of a thread's D lies: rows of the warpgroup's 64, columns of N. */
 DEV int wgmma_row(int i) {
   return (int)(threadIdx.x % 128) / 32 * 16 + lane_id() / 4 + i / 2 % 2 * 8;

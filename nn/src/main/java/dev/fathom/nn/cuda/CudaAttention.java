@@ -4,13 +4,16 @@ import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.cuda.FathomCuda;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_attention90_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_attention_args;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_attention_backward90_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_attention_backward_args;
 import dev.fathom.nn.op.AttentionOps;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cuda/attention.cu, attention90.cu and attention_backward.cu. */
+/**
+ * kernels/cuda/attention.cu, attention_backward.cu, and their *90.cu for compute capability 9.0.
+ */
 final class CudaAttention extends CudaFamily implements AttentionOps {
 
   /** Head dimensions that there are kernels for: multiples of this ... */
@@ -37,7 +40,7 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
     long tokens = y.extent(1);
     long pairs = y.extent(0) * heads;
     if (dim == USUAL_HEAD && engine.hasHopperKernels() && aligned(qkv, y)) {
-      hopper(qkv, heads, scale, y, logSumExp);
+      forward90(qkv, heads, scale, y, logSumExp);
       return;
     }
     long blocks = pairs * ceil(tokens, rows(dim));
@@ -57,22 +60,80 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
   }
 
   /** kernels/cuda/attention90.cu. */
-  private void hopper(Tensor qkv, int heads, float scale, Tensor y, @Nullable Tensor logSumExp) {
+  private void forward90(Tensor qkv, int heads, float scale, Tensor y, @Nullable Tensor logSumExp) {
     long tokens = y.extent(1);
+    long pairs = y.extent(0) * heads;
     MemorySegment args = Native.arguments(fathom_cuda_attention90_args.layout());
     map(fathom_cuda_attention90_args.qkv(args), qkv);
     map(fathom_cuda_attention90_args.out(args), y);
     fathom_cuda_attention90_args.log_sum_exp(args, address(logSumExp));
     fathom_cuda_attention90_args.tokens(args, Math.toIntExact(tokens));
     fathom_cuda_attention90_args.heads(args, heads);
+    fathom_cuda_attention90_args.batch(args, Math.toIntExact(y.extent(0)));
     fathom_cuda_attention90_args.scale(args, scale);
+    Shape90 shape = Shape90.best(pairs, tokens, engine.multiprocessors());
     launch(
-        "fathom_attention90",
-        y.extent(0) * heads * ceil(tokens, FathomCuda.FATHOM_ATTENTION90_ROWS()),
+        shape.kernel,
+        Math.min(shape.pieces(pairs, tokens), engine.multiprocessors()),
         1,
-        FathomCuda.FATHOM_ATTENTION90_THREADS(),
-        FathomCuda.FATHOM_ATTENTION90_SHARED(),
+        shape.threads,
+        shape.shared,
         args);
+  }
+
+  /** The shapes of a block of attention90.cu. */
+  enum Shape90 {
+    USUAL(
+        "fathom_attention90",
+        FathomCuda.FATHOM_ATTENTION90_ROWS(),
+        FathomCuda.FATHOM_ATTENTION90_ROWS(),
+        FathomCuda.FATHOM_ATTENTION90_THREADS(),
+        FathomCuda.FATHOM_ATTENTION90_SHARED()),
+    TALL(
+        "fathom_attention90_tall",
+        FathomCuda.FATHOM_ATTENTION90_TALL_ROWS(),
+        FathomCuda.FATHOM_ATTENTION90_TALL_ROWS(),
+        FathomCuda.FATHOM_ATTENTION90_TALL_THREADS(),
+        FathomCuda.FATHOM_ATTENTION90_TALL_SHARED()),
+    SHORT(
+        "fathom_attention90_short",
+        FathomCuda.FATHOM_ATTENTION90_SHORT_ROWS(),
+        FathomCuda.FATHOM_ATTENTION90_SHORT_COST(),
+        FathomCuda.FATHOM_ATTENTION90_THREADS(),
+        FathomCuda.FATHOM_ATTENTION90_SHORT_SHARED());
+
+    private final String kernel;
+    private final int rows;
+    private final int cost;
+    private final int threads;
+    private final int shared;
+
+    Shape90(String kernel, int rows, int cost, int threads, int shared) {
+      this.kernel = kernel;
+      this.rows = rows;
+      this.cost = cost;
+      this.threads = threads;
+      this.shared = shared;
+    }
+
+    /** Pieces of work: queries of a head that a block has at a time. */
+    private long pieces(long pairs, long tokens) {
+      return pairs * ceil(tokens, rows);
+    }
+
+    /** The one whose waves of pieces cost least; args_attention90.h has the rule. */
+    static Shape90 best(long pairs, long tokens, int multiprocessors) {
+      Shape90 best = USUAL;
+      long least = Long.MAX_VALUE;
+      for (Shape90 shape : values()) {
+        long cost = ceil(shape.pieces(pairs, tokens), multiprocessors) * shape.cost;
+        if (cost < least) {
+          least = cost;
+          best = shape;
+        }
+      }
+      return best;
+    }
   }
 
   /** Tokens [B,T,C] in boxes of one head and some tokens of one picture. */
@@ -97,6 +158,7 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
     long tokens = y.extent(1);
     long pairs = y.extent(0) * heads;
     long all = pairs * tokens;
+    boolean hopper = dim == USUAL_HEAD && engine.hasHopperKernels() && aligned(qkv, dy, dqkv);
     synchronized (engine) {
       long delta = engine.scratch(4 * all).part(0);
       MemorySegment args = Native.arguments(fathom_cuda_attention_backward_args.layout());
@@ -116,6 +178,10 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
           ceil(all, DELTA_ROWS),
           FathomCuda.FATHOM_ATTENTION_DELTA_THREADS(),
           args);
+      if (hopper) {
+        backward90(qkv, heads, scale, logSumExp, dy, dqkv, delta);
+        return;
+      }
       int statistics =
           2 * FathomCuda.FATHOM_ATTENTION_STAGES() * FathomCuda.FATHOM_ATTENTION_TILE() * 4;
       for (String kernel :
@@ -129,6 +195,28 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
             args);
       }
     }
+  }
+
+  /** kernels/cuda/attention_backward90.cu. */
+  private void backward90(
+      Tensor qkv, int heads, float scale, Tensor logSumExp, Tensor dy, Tensor dqkv, long delta) {
+    long tokens = dy.extent(1);
+    MemorySegment args = Native.arguments(fathom_cuda_attention_backward90_args.layout());
+    map(fathom_cuda_attention_backward90_args.qkv(args), qkv);
+    map(fathom_cuda_attention_backward90_args.d_out(args), dy);
+    map(fathom_cuda_attention_backward90_args.dqkv(args), dqkv);
+    fathom_cuda_attention_backward90_args.log_sum_exp(args, address(logSumExp));
+    fathom_cuda_attention_backward90_args.delta(args, address(delta));
+    fathom_cuda_attention_backward90_args.tokens(args, Math.toIntExact(tokens));
+    fathom_cuda_attention_backward90_args.heads(args, heads);
+    fathom_cuda_attention_backward90_args.scale(args, scale);
+    launch(
+        "fathom_attention_backward90",
+        2 * dy.extent(0) * heads * ceil(tokens, FathomCuda.FATHOM_ATTENTION_BACKWARD90_ROWS()),
+        1,
+        FathomCuda.FATHOM_ATTENTION90_THREADS(),
+        FathomCuda.FATHOM_ATTENTION_BACKWARD90_SHARED(),
+        args);
   }
 
   private static long headDim(String operator, Tensor y, int heads) {

@@ -101,6 +101,15 @@ public class FathomCuda extends FathomCuda$shared {
     public static int FATHOM_ATTENTION_DELTA_THREADS() {
         return FATHOM_ATTENTION_DELTA_THREADS;
     }
+    private static final int FATHOM_ATTENTION90_BOX = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_BOX = 64
+     * }
+     */
+    public static int FATHOM_ATTENTION90_BOX() {
+        return FATHOM_ATTENTION90_BOX;
+    }
     private static final int FATHOM_ATTENTION90_THREADS = (int)384L;
     /**
      * {@snippet lang=c :
@@ -119,23 +128,86 @@ public class FathomCuda extends FathomCuda$shared {
     public static int FATHOM_ATTENTION90_ROWS() {
         return FATHOM_ATTENTION90_ROWS;
     }
-    private static final int FATHOM_ATTENTION90_BOX = (int)64L;
+    private static final int FATHOM_ATTENTION90_SHARED = (int)164608L;
     /**
      * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_ATTENTION90_BOX = 64
-     * }
-     */
-    public static int FATHOM_ATTENTION90_BOX() {
-        return FATHOM_ATTENTION90_BOX;
-    }
-    private static final int FATHOM_ATTENTION90_SHARED = (int)82048L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_ATTENTION90_SHARED = 82048
+     * enum <anonymous>.FATHOM_ATTENTION90_SHARED = 164608
      * }
      */
     public static int FATHOM_ATTENTION90_SHARED() {
         return FATHOM_ATTENTION90_SHARED;
+    }
+    private static final int FATHOM_ATTENTION90_TALL_THREADS = (int)512L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_TALL_THREADS = 512
+     * }
+     */
+    public static int FATHOM_ATTENTION90_TALL_THREADS() {
+        return FATHOM_ATTENTION90_TALL_THREADS;
+    }
+    private static final int FATHOM_ATTENTION90_TALL_ROWS = (int)192L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_TALL_ROWS = 192
+     * }
+     */
+    public static int FATHOM_ATTENTION90_TALL_ROWS() {
+        return FATHOM_ATTENTION90_TALL_ROWS;
+    }
+    private static final int FATHOM_ATTENTION90_TALL_SHARED = (int)180992L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_TALL_SHARED = 180992
+     * }
+     */
+    public static int FATHOM_ATTENTION90_TALL_SHARED() {
+        return FATHOM_ATTENTION90_TALL_SHARED;
+    }
+    private static final int FATHOM_ATTENTION90_SHORT_ROWS = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_SHORT_ROWS = 64
+     * }
+     */
+    public static int FATHOM_ATTENTION90_SHORT_ROWS() {
+        return FATHOM_ATTENTION90_SHORT_ROWS;
+    }
+    private static final int FATHOM_ATTENTION90_SHORT_COST = (int)80L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_SHORT_COST = 80
+     * }
+     */
+    public static int FATHOM_ATTENTION90_SHORT_COST() {
+        return FATHOM_ATTENTION90_SHORT_COST;
+    }
+    private static final int FATHOM_ATTENTION90_SHORT_SHARED = (int)166144L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION90_SHORT_SHARED = 166144
+     * }
+     */
+    public static int FATHOM_ATTENTION90_SHORT_SHARED() {
+        return FATHOM_ATTENTION90_SHORT_SHARED;
+    }
+    private static final int FATHOM_ATTENTION_BACKWARD90_ROWS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION_BACKWARD90_ROWS = 128
+     * }
+     */
+    public static int FATHOM_ATTENTION_BACKWARD90_ROWS() {
+        return FATHOM_ATTENTION_BACKWARD90_ROWS;
+    }
+    private static final int FATHOM_ATTENTION_BACKWARD90_SHARED = (int)100480L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION_BACKWARD90_SHARED = 100480
+     * }
+     */
+    public static int FATHOM_ATTENTION_BACKWARD90_SHARED() {
+        return FATHOM_ATTENTION_BACKWARD90_SHARED;
     }
     private static final int FATHOM_CUDA_READ_THREADS = (int)128L;
     /**

@@ -20,8 +20,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float *log_sum_exp;
  *     int32_t tokens;
  *     int32_t heads;
+ *     int32_t batch;
  *     float scale;
- *     int32_t reserved;
  * }
  * }
  */
@@ -37,8 +37,8 @@ public class fathom_cuda_attention90_args {
         FathomCuda.C_POINTER.withName("log_sum_exp"),
         FathomCuda.C_INT.withName("tokens"),
         FathomCuda.C_INT.withName("heads"),
+        FathomCuda.C_INT.withName("batch"),
         FathomCuda.C_FLOAT.withName("scale"),
-        FathomCuda.C_INT.withName("reserved"),
         MemoryLayout.paddingLayout(40)
     ).withName("fathom_cuda_attention90_args");
 
@@ -269,6 +269,50 @@ public class fathom_cuda_attention90_args {
         struct.set(heads$LAYOUT, heads$OFFSET, fieldValue);
     }
 
+    private static final OfInt batch$LAYOUT = (OfInt)$LAYOUT.select(groupElement("batch"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t batch
+     * }
+     */
+    public static final OfInt batch$layout() {
+        return batch$LAYOUT;
+    }
+
+    private static final long batch$OFFSET = $LAYOUT.byteOffset(groupElement("batch"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t batch
+     * }
+     */
+    public static final long batch$offset() {
+        return batch$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t batch
+     * }
+     */
+    public static int batch(MemorySegment struct) {
+        return struct.get(batch$LAYOUT, batch$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t batch
+     * }
+     */
+    public static void batch(MemorySegment struct, int fieldValue) {
+        struct.set(batch$LAYOUT, batch$OFFSET, fieldValue);
+    }
+
     private static final OfFloat scale$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("scale"));
 
     /**
@@ -311,50 +355,6 @@ public class fathom_cuda_attention90_args {
      */
     public static void scale(MemorySegment struct, float fieldValue) {
         struct.set(scale$LAYOUT, scale$OFFSET, fieldValue);
-    }
-
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
-
-    /**
-     * Layout for field:
-     * {@snippet lang=c :
-     * int32_t reserved
-     * }
-     */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
-    }
-
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
-
-    /**
-     * Offset for field:
-     * {@snippet lang=c :
-     * int32_t reserved
-     * }
-     */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
-    }
-
-    /**
-     * Getter for field:
-     * {@snippet lang=c :
-     * int32_t reserved
-     * }
-     */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
-    }
-
-    /**
-     * Setter for field:
-     * {@snippet lang=c :
-     * int32_t reserved
-     * }
-     */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
