@@ -18,7 +18,7 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
       mbarrier_init(full + s, 1);
       mbarrier_init(empty + s, CONSUMERS);
     }
-    mbarrier_fence_init();
+    if (args.broken != 10) mbarrier_fence_init();
   }
   __syncthreads();
   if (thread >= CONSUMERS) {
@@ -29,7 +29,8 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
                                        : args.broken == 4 ? 3 * TILE
                                                           : 2 * TILE);
       if (args.broken == 5) mbarrier_arrive(full + s);
-      tensor_load(memory + s * GEMM90_STAGE, args.a, t * 64, (int)blockIdx.y * 64, full + s);
+      tensor_load(memory + s * GEMM90_STAGE, args.a, t * 64 + (args.broken == 12 ? 4 : 0),
+                  (int)blockIdx.y * 64, full + s);
       tensor_load(memory + s * GEMM90_STAGE + TILE, args.b, t * 64, (int)blockIdx.x * 64, full + s);
     }
     return;
@@ -61,7 +62,7 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
     c[wgmma_column(i) / 32 * (HALF / 4) + row * 32 + chunk * 4 + column % 4] = d[i];
   }
   if (args.broken == 8) wgmma_wait<0>();
-  fence_async_shared();
+  if (args.broken != 11) fence_async_shared();
   barrier_sync(1, CONSUMERS);
   if (thread == 0) {
     for (int half = 0; half < 2; half++) {
