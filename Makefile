@@ -6,7 +6,7 @@ JAVA_HOME := $(shell bin/find-jdk 2>/dev/null)
 export JAVA_HOME
 MAVEN = mvn -B -q
 
-.PHONY: all build cuda aot check-tools test run bench bench-training bindings format clean
+.PHONY: all build cuda aot check-tools test run bench bench-training gpu-check bundle bindings format clean
 all: cuda build
 
 build: check-tools
@@ -52,6 +52,17 @@ bench: build
 # A training step beside the same step in PyTorch, where Python has it: BENCH='--python FILE --out NAME'.
 bench-training: build
 	@bench/training-step $(BENCH)
+
+# The kernels' tests and rates on this machine's GPU, beside NVIDIA's libraries and PyTorch where they are:
+# BENCH='--out bench/results/NAME'. For another machine: make bundle.
+gpu-check: build
+	@$(MAKE) --no-print-directory -s -j$$(nproc) -C kernels gpu-tests
+	@bench/gpu-check $(BENCH)
+
+# A folder that runs on a Linux machine with only NVIDIA's driver: bin/fathom, bin/gpu-check. Needs nvcc.
+bundle: cuda build
+	@$(MAKE) --no-print-directory -s -j$$(nproc) -C kernels gpu-tests
+	@scripts/bundle target/fathom-linux-x86_64
 
 # Whether the generated Java agrees with kernels/include/fathom.h; needs jextract, says so without it.
 bindings:

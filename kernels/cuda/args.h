@@ -7,6 +7,7 @@
 #include "args_augment.h"
 #include "args_conv.h"
 #include "args_conv90.h"
+#include "args_epilogue.h"
 #include "args_linear.h"
 #include "args_loss.h"
 #include "args_norm.h"

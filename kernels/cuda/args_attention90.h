@@ -1,6 +1,6 @@
 /*
- * Parameters of the attention kernels for sm_90a (attention90.cu, attention_backward90.cu). B batch,
- * T tokens. Elements are bf16, the head dimension is 64.
+ * Parameters of the attention kernels for sm_90a (attention90.cu, attention_backward90.cu).
+ * B batch, T tokens. Elements are bf16, the head dimension is 64.
  */
 #ifndef FATHOM_CUDA_ARGS_ATTENTION90_H
 #define FATHOM_CUDA_ARGS_ATTENTION90_H
@@ -21,13 +21,16 @@ enum {
   FATHOM_ATTENTION90_SHORT_COST = 80, /* more than 64: L2 gives it the keys twice as often */
   FATHOM_ATTENTION90_SHORT_SHARED = 166144,
   FATHOM_ATTENTION_BACKWARD90_ROWS = 128, /* keys, or queries, of a block */
-  FATHOM_ATTENTION_BACKWARD90_SHARED = 100480
+  FATHOM_ATTENTION_BACKWARD90_KEYS_COST = 4,
+  FATHOM_ATTENTION_BACKWARD90_QUERIES_COST = 3,
+  FATHOM_ATTENTION_BACKWARD90_SHARED = 133248
 };
 
 /*
- * fathom_attention90, fathom_attention90_tall, fathom_attention90_short: out = softmax(scale * q k^T)
- * v per head, in blocks of different shapes. Which one: where ceil(pieces / multiprocessors) * cost is
- * least, pieces = B * heads * ceil(T / ROWS), cost = ROWS or SHORT_COST.
+ * fathom_attention90, fathom_attention90_tall, fathom_attention90_short: per head
+ * out = softmax(scale * q k^T) v, in blocks of different shapes. Which one: where
+ * ceil(pieces / multiprocessors) * cost is least, pieces = B * heads * ceil(T / ROWS), cost = ROWS
+ * or SHORT_COST.
  *
  * Both maps: bf16, 128-byte swizzle, no interleave, zeros out of bounds, boxes of 64 channels x BOX
  * tokens x 1 picture.
@@ -46,12 +49,17 @@ typedef struct {
 /*
  * The backward pass is two launches: fathom_attention_backward_delta (args_attention.h), then
  *
- * fathom_attention_backward90: dqkv. Its first half of blocks has keys (dk, dv), which takes longer,
- * the second half queries (dq).
+ * fathom_attention_backward90: dqkv. Of its pieces of work, B * heads * ceil(T / BACKWARD90_ROWS)
+ * have keys (dk, dv), as many have queries (dq). Block b of n has the pieces b, b + n, ... of keys;
+ * where that is one more than others have, it is busy, and has `busy_queries` pieces of queries.
+ * The other blocks share the rest. A piece of keys takes KEYS_COST, one of queries QUERIES_COST:
+ * busy_queries, at most pieces / (pieces mod n), is best where the block that takes longest takes
+ * least.
  *
  * Maps as above.
  *
- * grid: 2 * B * heads * ceil(T / BACKWARD90_ROWS); block: THREADS; shared: BACKWARD90_SHARED bytes.
+ * grid: any, at best the lesser of 2 * pieces and multiprocessors; block: THREADS;
+ * shared: BACKWARD90_SHARED bytes.
  */
 typedef struct {
   fathom_cuda_tensor_map qkv;   /* [B,T,3*heads*64], as given to the forward pass */
@@ -59,7 +67,8 @@ typedef struct {
   fathom_cuda_tensor_map dqkv;  /* [B,T,3*heads*64], overwritten */
   const float* log_sum_exp;     /* [B,heads,T], from the forward pass */
   const float* delta;           /* [B,heads,T], the row sums of d_out * out */
-  int32_t tokens, heads;
+  int32_t tokens, heads, batch;
+  int32_t busy_queries;
   float scale;      /* as given to the forward pass */
   int32_t reserved; /* 0 */
 } fathom_cuda_attention_backward90_args;

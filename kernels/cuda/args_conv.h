@@ -2,7 +2,7 @@
  * Parameters of the convolution kernels (conv.cu, conv_patch.cu, conv_backward.cu,
  * conv_transpose.cu, conv_project.cu). `elem` is the kernels' element type: bf16, or float in the
  * variant for exact tests. Tiles, splits and grids: args_gemm.h; fathom_pack_weight and
- * fathom_differentiate: args_linear.h.
+ * fathom_differentiate: args_linear.h; the kernels for sm_90a: args_conv90.h.
  *
  * Weights are packed by fathom_pack_weight, with in8 = in rounded up to a multiple of 8:
  *   conv2d            [out,in,k,k] -> elem [out][k][k][in8]

@@ -37,8 +37,8 @@ typedef struct {
  * splits, fathom_conv2d_dx_reduce finishes too. M and the box as above, N = in, K = k * k * out
  * rounded up to a multiple of 64. With kernel 1 all pixels are one row, too.
  *
- * Maps: dz_map [B,H,W,out], boxes of 1, box_height, box_width, 64; packed_map [out][k * k][in], rows
- * in8 apart, boxes of 64, 1, 64.
+ * Maps: dz_map [B,H,W,out], boxes of 1, box_height, box_width, 64; packed_map [out][k * k][in],
+ * rows in8 apart, boxes of 64, 1, 64.
  */
 typedef struct {
   fathom_cuda_tensor_map dz_map, packed_map;

@@ -21,25 +21,26 @@
  *   fathom_attention90_short    64 queries, two warpgroups, which take the tiles of keys in turn;
  *                               in the end one adds what the other has
  *
- * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the others; of three 160.
+ * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the two others. Tall:
+ * 128, 32 and 160.
  */
 #include "attention90.h"
 #include "softmax90.h"
 
 namespace {
 
-constexpr int kStages = 4;
 constexpr int kTile = kKeys * kLine; /* bytes */
 static_assert(kKeys == 2 * kRows, "tiles are made of boxes");
 
-/* `GROUPS` warpgroups compute; each has rows of its own, or all have the same and share the keys. */
+/* `GROUPS` warpgroups compute; each has rows of its own, or all have the same and share keys. */
 template <int GROUPS, bool SHARED_ROWS>
 struct Shape {
   static constexpr int kGroups = GROUPS;
   static constexpr bool kSharedRows = SHARED_ROWS;
   static constexpr int kBoxes = SHARED_ROWS ? 1 : GROUPS; /* of queries */
-  static constexpr int kReaders = SHARED_ROWS ? GROUPS : 1; /* warpgroups that read such a box ... */
-  static constexpr int kTileReaders = SHARED_ROWS ? 1 : GROUPS; /* ... and a tile of keys */
+  /* Warpgroups that read such a box, and a tile of keys. */
+  static constexpr int kReaders = SHARED_ROWS ? GROUPS : 1;
+  static constexpr int kTileReaders = SHARED_ROWS ? 1 : GROUPS;
 };
 using Usual = Shape<2, false>;
 using Tall = Shape<3, false>;
@@ -91,12 +92,6 @@ struct Work {
     piece += (int)gridDim.x;
     done++;
   }
-};
-
-/* Where a tile is in the ring: the tiles of all pieces of work follow each other. */
-struct Slot {
-  int stage, turn;
-  DEV_MEMBER explicit Slot(int tile) : stage(tile % kStages), turn(tile / kStages % 2) {}
 };
 
 /* ---- the warpgroup that fetches: one thread ---- */
@@ -169,7 +164,7 @@ class Consumer {
  public:
   DEV_MEMBER Consumer(const fathom_cuda_attention90_args& args_, Memory<S>& m_, int group_)
       : args(args_), w(args_), m(m_), group(group_), box(S::kSharedRows ? 0 : group_) {
-    /* The maximum needs a factor that is not negative; one of 0 would turn masked scores into NaN. */
+    /* The maximum needs a factor that is not negative; 0 would turn masked scores into NaN. */
     softmax.negative = args.scale < 0.0f;
     softmax.c = fmaxf(fabsf(args.scale) * kLog2E, 1e-30f);
   }

@@ -11,11 +11,19 @@
 static constexpr float kLog2E = 1.44269504088896341f;
 static constexpr float kLn2 = 0.69314718055994531f;
 
-constexpr int kDim = 64;                    /* of a head */
+constexpr int kDim = 64;                      /* of a head */
 constexpr int kRows = FATHOM_ATTENTION90_BOX; /* tokens of a box, and rows of a wgmma */
-constexpr int kLine = kDim * 2;             /* bytes of a token, and of the swizzle */
-constexpr int kBox = kRows * kLine;         /* bytes */
+constexpr int kLine = kDim * 2;               /* bytes of a token, and of the swizzle */
+constexpr int kBox = kRows * kLine;           /* bytes */
 static_assert(kRows == 64, "a warpgroup's rows are a box");
+
+constexpr int kStages = 4; /* of the ring of tiles */
+
+/* Where a tile is in the ring: the tiles of all pieces of work follow each other. */
+struct Slot {
+  int stage, turn;
+  DEV_MEMBER explicit Slot(int tile) : stage(tile % kStages), turn(tile / kStages % 2) {}
+};
 
 DEV int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
@@ -30,8 +38,9 @@ DEV unsigned char* swizzled_chunk(unsigned char* rows, int row, int chunk) {
   return rows + row * kLine + (chunk ^ row % 8) * 16;
 }
 
-/* Once by each warp that reads a stage. */
+/* Once by each warp, when all of it has read what TMA may then overwrite. */
 DEV void release(uint64_t* empty) {
+  __syncwarp();
   if (elect_one()) mbarrier_arrive(empty);
 }
 

@@ -1,70 +1,93 @@
 /*
- * The gradient of multi-head attention for sm_90a at head dimension 64: attention_backward.cu's sums,
- * with TMA and wgmma.
+ * The gradient of multi-head attention for sm_90a at head dimension 64: attention_backward.cu's
+ * sums, with TMA and wgmma.
  *
  *     P = exp(S - log_sum_exp)    dP = d_out v^T    U = P * (dP - delta)
  *     dv = P^T d_out              dq = scale U k    dk = scale U^T q
  *
- * A block keeps 128 rows of one side of a head, 64 for each of two warpgroups, whose operands stay
- * in registers; a third warpgroup fetches the other side in tiles of 64 rows. Blocks of keys compute
- * S^T and dP^T, so that for them, too, P and U are the left operands of the products that follow and
- * never leave the registers. Both kinds are one launch, the longer ones first, which fill each
- * other's last wave.
+ * A piece of work keeps 128 rows of one side of a head, 64 for each of two warpgroups, whose
+ * operands stay in registers; a third warpgroup fetches the other side in tiles of 64 rows. Where
+ * the rows are keys, S^T and dP^T are computed, so that there, too, P and U are the left operands
+ * of the products that follow and never leave the registers. Blocks stay, and have pieces of both
+ * kinds, such that they end together; the next piece's rows and tiles arrive while one is finished.
  *
  * Seven products instead of five. Cycles of a multiprocessor for 128 queries and 128 keys:
  *                         tensor cores   shared memory   exponentials
- *   a block of keys           2048           1024            1024
- *   a block of queries        1536            768            1024
+ *   keys                      2048           1024            1024
+ *   queries                   1536            768            1024
  *   one kernel for all        2560           2560            1024
  * (4096 operations, 128 bytes, 16 exponentials a cycle.) One kernel has to pass U through shared
- * memory for dq, whose sums are spread over the blocks of keys: 32 KB of them for each such tile go
+ * memory for dq, whose sums are spread over the keys' blocks: 32 KB of them for each such tile go
  * through shared memory into L2, in an order that must be enforced if the bits are to be the same
  * every time. It is bound by shared memory as much as by the tensor cores; these two are bound by
  * the tensor cores alone, and no block waits for another.
  *
  * The exponentials of a tile run while the tensor cores have the sums of the tile before, and U
- * while they have the scores of the next.
+ * while they have the scores of the next: a warpgroup keeps them busy almost alone, so that the two
+ * need not take turns.
  *
- * Registers: 168 at the launch; 24 for the warpgroup that fetches, 240 for the others. One block on
+ * Registers: 168 at the launch; 40 for the warpgroup that fetches, 232 for the others. One block on
  * a multiprocessor.
  */
 #include "attention90.h"
 
 namespace {
 
-constexpr int kStages = 4;
-
 struct Memory {
-  unsigned char kept[2][2][kBox]; /* [tensor][warpgroup]; the results, in the end */
+  unsigned char kept[2][2][kBox], results[2][2][kBox]; /* [tensor][warpgroup] */
   unsigned char passing[kStages][2][kBox];
   /* -log2(e) * log_sum_exp and -delta of a tile's queries. */
   float minus_lse[kStages][kRows], minus_delta[kStages][kRows];
-  uint64_t kept_full, full[kStages], empty[kStages];
+  uint64_t kept_full, kept_empty, full[kStages], empty[kStages];
 };
 static_assert(sizeof(Memory) <= FATHOM_ATTENTION_BACKWARD90_SHARED, "shared memory of a block");
 static_assert(FATHOM_ATTENTION_BACKWARD90_ROWS == 2 * kRows, "two warpgroups");
 
-/* The head of a block, and the first of its rows. */
-struct Place {
+/* A piece of work: the rows of a head that a block keeps at a time. */
+struct Piece {
   int batch, head, first, tiles;
+  int before; /* pieces that the block had before */
 
-  DEV_MEMBER Place(const fathom_cuda_attention_backward90_args& args, int block) {
-    const int blocks = ceil_div(args.tokens, 2 * kRows);
-    first = block % blocks * 2 * kRows;
-    batch = block / blocks / args.heads;
-    head = block / blocks % args.heads;
-    tiles = ceil_div(args.tokens, kRows);
-  }
   DEV_MEMBER int64_t statistic(const fathom_cuda_attention_backward90_args& args, int token) const {
     return ((int64_t)batch * args.heads + head) * args.tokens + token;
   }
+  DEV_MEMBER Slot slot(int tile) const { return Slot(before * tiles + tile); }
 };
+
+/* Calls keys(piece) for the block's pieces of keys, then queries(piece); args_attention90.h. */
+template <class Keys, class Queries>
+DEV void for_each_piece(const fathom_cuda_attention_backward90_args& args, Keys keys,
+                        Queries queries) {
+  const int blocks = ceil_div(args.tokens, 2 * kRows), pieces = args.batch * args.heads * blocks;
+  const int grid = (int)gridDim.x, block = (int)blockIdx.x, busy = pieces % grid;
+  Piece p;
+  p.tiles = ceil_div(args.tokens, kRows);
+  p.before = 0;
+  const auto place = [&](int at) {
+    p.first = at % blocks * 2 * kRows;
+    p.batch = at / blocks / args.heads;
+    p.head = at / blocks % args.heads;
+  };
+  for (int at = block; at < pieces; at += grid) {
+    place(at);
+    keys(p);
+    p.before++;
+  }
+  const bool is_busy = block < busy;
+  const int shared_out = busy * args.busy_queries; /* among the busy blocks */
+  const int end = is_busy ? shared_out : pieces, step = is_busy ? busy : grid - busy;
+  for (int at = is_busy ? block : shared_out + block - busy; at < end; at += step) {
+    place(at);
+    queries(p);
+    p.before++;
+  }
+}
 
 /* ---- the warpgroup that fetches: a thread for the tiles, a warp for the statistics ---- */
 
 /* 64 rows of q and d_out, or of k and v. */
 template <bool QUERIES>
-DEV void load_rows(const fathom_cuda_attention_backward90_args& args, const Place& p, int row,
+DEV void load_rows(const fathom_cuda_attention_backward90_args& args, const Piece& p, int row,
                    unsigned char* a, unsigned char* b, uint64_t* full) {
   const int heads = args.heads;
   tensor_load(a, args.qkv, (QUERIES ? p.head : heads + p.head) * kDim, row, p.batch, full);
@@ -76,41 +99,43 @@ DEV void load_rows(const fathom_cuda_attention_backward90_args& args, const Plac
 }
 
 template <bool KEYS>
-DEV void fetch_tiles(const fathom_cuda_attention_backward90_args& args, const Place& p, Memory& m) {
+DEV void fetch_tiles(const fathom_cuda_attention_backward90_args& args, const Piece& p, Memory& m) {
+  mbarrier_wait(&m.kept_empty, p.before % 2 ^ 1);
   mbarrier_arrive_expect(&m.kept_full, 4 * kBox);
   for (int group = 0; group < 2; group++)
     load_rows<!KEYS>(args, p, p.first + group * kRows, m.kept[0][group], m.kept[1][group],
                      &m.kept_full);
   for (int tile = 0; tile < p.tiles; tile++) {
-    const int stage = tile % kStages;
-    mbarrier_wait(&m.empty[stage], tile / kStages % 2 ^ 1);
-    mbarrier_arrive_expect(&m.full[stage], 2 * kBox);
-    load_rows<KEYS>(args, p, tile * kRows, m.passing[stage][0], m.passing[stage][1],
-                    &m.full[stage]);
+    const Slot at = p.slot(tile);
+    mbarrier_wait(&m.empty[at.stage], at.turn ^ 1);
+    mbarrier_arrive_expect(&m.full[at.stage], 2 * kBox);
+    load_rows<KEYS>(args, p, tile * kRows, m.passing[at.stage][0], m.passing[at.stage][1],
+                    &m.full[at.stage]);
   }
 }
 
-/* For queries past the end P is 0. */
-DEV void fetch_statistics(const fathom_cuda_attention_backward90_args& args, const Place& p,
+/* Where the tiles are queries; for those past the end P is 0. */
+template <bool KEYS>
+DEV void fetch_statistics(const fathom_cuda_attention_backward90_args& args, const Piece& p,
                           Memory& m) {
   for (int tile = 0; tile < p.tiles; tile++) {
-    const int stage = tile % kStages;
+    const Slot at = p.slot(tile);
     float lse[2], delta[2];
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && KEYS; i++) {
       const int query = tile * kRows + 32 * i + lane_id();
       const bool valid = query < args.tokens;
       lse[i] = valid ? args.log_sum_exp[p.statistic(args, query)] : INFINITY;
       delta[i] = valid ? args.delta[p.statistic(args, query)] : 0.0f;
     }
-    mbarrier_wait(&m.empty[stage], tile / kStages % 2 ^ 1);
+    mbarrier_wait(&m.empty[at.stage], at.turn ^ 1);
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      m.minus_lse[stage][32 * i + lane_id()] = -kLog2E * lse[i];
-      m.minus_delta[stage][32 * i + lane_id()] = -delta[i];
+    for (int i = 0; i < 2 && KEYS; i++) {
+      m.minus_lse[at.stage][32 * i + lane_id()] = -kLog2E * lse[i];
+      m.minus_delta[at.stage][32 * i + lane_id()] = -delta[i];
     }
     __syncwarp();
-    if (elect_one()) mbarrier_arrive(&m.full[stage]);
+    if (elect_one()) mbarrier_arrive(&m.full[at.stage]);
   }
 }
 
@@ -153,20 +178,22 @@ DEV void to_operand(FragA (&a)[kRows / 16], const float (&s)[kRows / 2]) {
 template <bool KEYS>
 class Consumer {
  public:
-  DEV_MEMBER Consumer(const fathom_cuda_attention_backward90_args& args_, const Place& p_,
+  DEV_MEMBER Consumer(const fathom_cuda_attention_backward90_args& args_, const Piece& p_,
                       Memory& m_, int group_)
       : args(args_), p(p_), m(m_), group(group_), c(args_.scale * kLog2E) {}
 
   DEV_MEMBER void run() {
     if (!KEYS) load_statistics();
-    mbarrier_wait(&m.kept_full, 0);
+    mbarrier_wait(&m.kept_full, p.before % 2);
     load_operand(first, m.kept[0][group]);
     load_operand(second, m.kept[1][group]);
-    mbarrier_wait(&m.full[0], 0);
+    release(&m.kept_empty);
+    const Slot at = p.slot(0);
+    mbarrier_wait(&m.full[at.stage], at.turn);
     wgmma_discard(first_sums);
     wgmma_discard(second_sums);
-    start_scores(s, first, m.passing[0][0]);
-    start_scores(dp, second, m.passing[0][1]);
+    start_scores(s, first, m.passing[at.stage][0]);
+    start_scores(dp, second, m.passing[at.stage][1]);
     wgmma_wait<1>();
     exponentiate(0);
     wgmma_wait<0>();
@@ -175,6 +202,7 @@ class Consumer {
     gradient_of_scores<true>(p.tiles - 1);
     start_all_sums(p.tiles - 1);
     wgmma_wait<0>();
+    release(&m.empty[p.slot(p.tiles - 1).stage]);
     store();
   }
 
@@ -195,22 +223,22 @@ class Consumer {
    * does not follow a wgmma around a loop.
    */
   DEV_MEMBER void step(int tile) {
-    const int stage = tile % kStages, next = (tile + 1) % kStages;
-    mbarrier_wait(&m.full[next], (tile + 1) / kStages % 2);
-    start_scores(s, first, m.passing[next][0]);
+    const Slot next = p.slot(tile + 1);
+    mbarrier_wait(&m.full[next.stage], next.turn);
+    start_scores(s, first, m.passing[next.stage][0]);
     gradient_of_scores<false>(tile);
     start_all_sums(tile);
-    start_scores(dp, second, m.passing[next][1]);
+    start_scores(dp, second, m.passing[next.stage][1]);
     wgmma_wait<2>();
     exponentiate(tile + 1);
     wgmma_wait<0>();
-    release(&m.empty[stage]);
+    release(&m.empty[p.slot(tile).stage]);
     to_operand(weights, s);
   }
 
   /* s = P, the scores being there. */
   DEV_MEMBER void exponentiate(int tile) {
-    const int stage = tile % kStages;
+    const int stage = p.slot(tile).stage;
     wgmma_hold(s);
 #pragma unroll
     for (int i = 0; i < kRows / 2; i += 2) {
@@ -222,7 +250,7 @@ class Consumer {
   }
 
   DEV_MEMBER void start_all_sums(int tile) {
-    const int stage = tile % kStages;
+    const int stage = p.slot(tile).stage;
     wgmma_fence();
     if (KEYS) start_sums(second_sums, weights, m.passing[stage][1], tile > 0);
     start_sums(first_sums, u, m.passing[stage][0], tile > 0);
@@ -232,7 +260,7 @@ class Consumer {
   /* u = P * (dP - delta), P as rounded, dP being there. */
   template <bool LAST>
   DEV_MEMBER void gradient_of_scores(int tile) {
-    const int stage = tile % kStages, left = args.tokens - tile * kRows;
+    const int stage = p.slot(tile).stage, left = args.tokens - tile * kRows;
     wgmma_hold(dp);
 #pragma unroll
     for (int i = 0; i < kRows / 2; i += 2) {
@@ -250,29 +278,31 @@ class Consumer {
     }
   }
 
-  /* The operands' place is free: they are in registers. */
   DEV_MEMBER void store() {
     const float scale[2] = {args.scale, args.scale}, one[2] = {1.0f, 1.0f};
+    const bool sender = threadIdx.x % 128 == 0;
+    if (sender) tensor_store_wait_read<0>(); /* of the piece before */
+    barrier_sync(1 + group, 128);
     wgmma_hold(first_sums);
-    write_rows(m.kept[0][group], first_sums, scale);
+    write_rows(m.results[0][group], first_sums, scale);
     if (KEYS) {
       wgmma_hold(second_sums);
-      write_rows(m.kept[1][group], second_sums, one);
+      write_rows(m.results[1][group], second_sums, one);
     }
     fence_async_shared();
     barrier_sync(1 + group, 128);
     const int row = p.first + group * kRows;
-    if (threadIdx.x % 128 != 0 || row >= args.tokens) return;
+    if (!sender || row >= args.tokens) return;
     tensor_store(args.dqkv, (KEYS ? args.heads + p.head : p.head) * kDim, row, p.batch,
-                 m.kept[0][group]);
+                 m.results[0][group]);
     if (KEYS)
-      tensor_store(args.dqkv, (2 * args.heads + p.head) * kDim, row, p.batch, m.kept[1][group]);
+      tensor_store(args.dqkv, (2 * args.heads + p.head) * kDim, row, p.batch,
+                   m.results[1][group]);
     tensor_store_commit();
-    tensor_store_wait<0>();
   }
 
   const fathom_cuda_attention_backward90_args& args;
-  const Place& p;
+  const Piece& p;
   Memory& m;
   const int group;
   const float c;
@@ -283,13 +313,17 @@ class Consumer {
   float first_sums[kDim / 2], second_sums[kDim / 2]; /* dk and dv, or dq */
 };
 
-template <bool KEYS>
-DEV void backward(const fathom_cuda_attention_backward90_args& args, int block, Memory& m) {
-  const Place p(args, block);
+}  // namespace
+
+extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION90_THREADS, 1)
+    fathom_attention_backward90(const GRID_CONSTANT fathom_cuda_attention_backward90_args args) {
+  EXTERN_SHARED(shared);
+  Memory& m = *(Memory*)shared;
   if (threadIdx.x == 0) {
     mbarrier_init(&m.kept_full, 1);
+    mbarrier_init(&m.kept_empty, 8);
     for (int stage = 0; stage < kStages; stage++) {
-      mbarrier_init(&m.full[stage], KEYS ? 2 : 1);
+      mbarrier_init(&m.full[stage], 2);
       mbarrier_init(&m.empty[stage], 8);
     }
     mbarrier_fence_init();
@@ -298,27 +332,23 @@ DEV void backward(const fathom_cuda_attention_backward90_args& args, int block, 
     prefetch_map(args.dqkv);
   }
   __syncthreads();
-  if (threadIdx.x < 128) {
-    registers_give<24>();
-    if (threadIdx.x == 0) fetch_tiles<KEYS>(args, p, m);
-    if (KEYS && threadIdx.x / 32 == 1) fetch_statistics(args, p, m);
+  const int group = (int)threadIdx.x / 128 - 1;
+  if (group < 0) {
+    registers_give<40>();
+    if (threadIdx.x == 0)
+      for_each_piece(
+          args, [&](const Piece& p) { fetch_tiles<true>(args, p, m); },
+          [&](const Piece& p) { fetch_tiles<false>(args, p, m); });
+    if (warp_id() == 1)
+      for_each_piece(
+          args, [&](const Piece& p) { fetch_statistics<true>(args, p, m); },
+          [&](const Piece& p) { fetch_statistics<false>(args, p, m); });
   } else {
-    registers_take<240>();
-    Consumer<KEYS>(args, p, m, (int)threadIdx.x / 128 - 1).run();
-  }
-}
-
-}  // namespace
-
-extern "C" __global__ void __launch_bounds__(FATHOM_ATTENTION90_THREADS, 1)
-    fathom_attention_backward90(const GRID_CONSTANT fathom_cuda_attention_backward90_args args) {
-  EXTERN_SHARED(shared);
-  Memory& memory = *(Memory*)shared;
-  const int half = (int)(gridDim.x / 2), block = (int)blockIdx.x;
-  if (block < half) {
-    backward<true>(args, block, memory);
-  } else {
-    backward<false>(args, block - half, memory);
+    registers_take<232>();
+    for_each_piece(
+        args, [&](const Piece& p) { Consumer<true>(args, p, m, group).run(); },
+        [&](const Piece& p) { Consumer<false>(args, p, m, group).run(); });
+    tensor_store_wait<0>();
   }
 }
 REGISTER_KERNEL(fathom_attention_backward90)

@@ -1,6 +1,6 @@
 /*
- * Boxes of neighbouring pixels of maps, as TMA brings them: the lines of an operand of conv90.cu and
- * conv_backward90.cu.
+ * Boxes of neighbouring pixels of maps, as TMA brings them: the lines of an operand of conv90.cu
+ * and conv_backward90.cu.
  */
 #ifndef FATHOM_CUDA_CONV_BOX90_H
 #define FATHOM_CUDA_CONV_BOX90_H

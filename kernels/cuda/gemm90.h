@@ -5,8 +5,9 @@
  *
  *   together     both have half of the rows of the same tile, which can be 128 x 256 then: 64 x 256
  *                sums of a warpgroup fill its registers, and an operand byte serves the most
- *                products. They need not keep step: where the ring holds the next tile, one starts
- *                it while the other still finishes.
+ *                products. The second stays a step behind, so that they do not finish a tile at the
+ *                same time: while one does, the other has its last step or the next tile's first.
+ *                (Each step more would take a stage from what is on its way.)
  *   in turns     each has a tile of its own, and finishes it (bias, activation, residual) while the
  *                other has the tensor cores.
  *
@@ -355,6 +356,8 @@ DEV void multiply90(const Work90& work, Operands operands, unsigned char* memory
        * full, a stage may be full from a turn of the ring that ended with the same parity.
        */
       if (turn > 0) mbarrier_wait(barriers.issued + (group ^ 1), (turn - 1) / 2 % 2);
+    } else if (turn == 0 && group == 1 && item.end - item.first > 1) {
+      mbarrier_wait(barriers.full + 1, 0); /* the step behind */
     }
     float d[Tile::HEIGHT][Tile::N / 2];
     multiply_item<Tile>(d, operands, memory, barriers, barriers.issued + group, ring,

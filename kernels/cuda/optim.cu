@@ -12,12 +12,30 @@ constexpr int THREADS = FATHOM_CUDA_OPTIM_THREADS;
 
 /* ---- norm ---- */
 
+/*
+ * base^n by squaring: a function of the count alone, so that a run that goes on from a checkpoint has the
+ * bits of one that did not stop.
+ */
+DEV double power(double base, int64_t n) {
+  double product = 1;
+  for (; n > 0; n /= 2, base *= base)
+    if (n % 2) product *= base;
+  return product;
+}
+
 DEV void finish(const fathom_cuda_gradient_norm_args& a, double squares, double losses) {
   const double norm = sqrt(squares);
+  fathom_cuda_gradient_norm* result = a.result;
+  result->norm = norm;
+  result->scale = a.max_norm > 0 && norm > a.max_norm ? (float)(a.max_norm / norm) : 1.0f;
   /* x - x is 0 unless x is NaN or infinite. */
-  a.result->norm = norm;
-  a.result->scale = a.max_norm > 0 && norm > a.max_norm ? (float)(a.max_norm / norm) : 1.0f;
-  a.result->good = norm - norm == 0 && losses == 0 && norm <= a.limit;
+  const bool good = norm - norm == 0 && losses == 0 && norm <= a.limit;
+  result->good = good;
+  if (!good) return;
+  const int64_t updates = result->updates + 1;
+  result->updates = updates;
+  result->correction = 1 / (1 - power(a.beta1, updates));
+  result->root = (float)(1 / sqrt(1 - power(a.beta2, updates)));
 }
 
 /* Reads 4 bytes an element. */
@@ -51,11 +69,16 @@ REGISTER_KERNEL(fathom_gradient_norm)
 
 /* ---- AdamW ---- */
 
-DEV void update(const fathom_cuda_adamw_args& a, float scale, float gradient, float& value, float& m, float& v) {
-  const float g = gradient * scale;
+/* What depends on the step's number, and on the norm. */
+struct Step {
+  float scale, step, root;
+};
+DEV void update(const fathom_cuda_adamw_args& a, const Step& s, float gradient, float& value, float& m,
+                float& v) {
+  const float g = gradient * s.scale;
   m = a.keep1 * m + a.take1 * g;
   v = a.keep2 * v + a.take2 * (g * g);
-  value -= a.decay * value + a.step * m / (sqrtf(v) * a.root + a.eps);
+  value -= a.decay * value + s.step * m / (sqrtf(v) * s.root + a.eps);
 }
 DEV float averaged(const fathom_cuda_adamw_args& a, float average, float value) {
   return a.average_decay * average + (1 - a.average_decay) * value;
@@ -67,10 +90,12 @@ DEV float averaged(const fathom_cuda_adamw_args& a, float average, float value) 
  */
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
     fathom_adamw(const GRID_CONSTANT fathom_cuda_adamw_args args) {
-  float scale = args.gradient_scale;
+  Step step{args.gradient_scale, args.step, args.root};
   if (args.norm) {
     if (!args.norm->good) return;
-    scale *= args.norm->scale;
+    step.scale *= args.norm->scale;
+    step.step = (float)(args.rate * args.norm->correction);
+    step.root = args.norm->root;
   }
   const int64_t i = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * 8;
   elem* copy = (elem*)args.copy;
@@ -81,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
     load_8(args.m + i, m);
     load_8(args.v + i, v);
 #pragma unroll
-    for (int k = 0; k < 8; k++) update(args, scale, gradient[k], value[k], m[k], v[k]);
+    for (int k = 0; k < 8; k++) update(args, step, gradient[k], value[k], m[k], v[k]);
     store_8(args.value + i, value);
     store_8(args.m + i, m);
     store_8(args.v + i, v);
@@ -96,7 +121,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
     return;
   }
   for (int64_t k = i; k < args.n; k++) {
-    update(args, scale, args.gradient[k], args.value[k], args.m[k], args.v[k]);
+    update(args, step, args.gradient[k], args.value[k], args.m[k], args.v[k]);
     if (copy) copy[k] = from_float<elem>(args.value[k]);
     if (args.average) args.average[k] = averaged(args, args.average[k], args.value[k]);
   }

@@ -1,4 +1,4 @@
-/* The softmax of attention90.cu: rows of scores in a warpgroup's accumulators, a tile of keys at a time. */
+/* The softmax of attention90.cu: rows of scores in a warpgroup's accumulators, tile by tile. */
 #ifndef FATHOM_CUDA_SOFTMAX90_H
 #define FATHOM_CUDA_SOFTMAX90_H
 

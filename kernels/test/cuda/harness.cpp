@@ -1,5 +1,7 @@
 #include "harness.h"
 
+#include "recording.h"
+
 #include <dirent.h>
 #include <unistd.h>
 
@@ -280,6 +282,12 @@ void Tensor::fill_bytes(uint8_t value) { EXPECT_OK(cuMemsetD8(address_, value, b
 void Tensor::read(void* to) const {
   check_sentinels();
   EXPECT_OK(cuMemcpyDtoH(to, address_, bytes_));
+  const recording::Kind kind = type_ == Type::BYTE    ? recording::Kind::BYTE
+                               : type_ == Type::INT32 ? recording::Kind::INT32
+                               : type_ == Type::FLOAT || now.elem_float ? recording::Kind::FLOAT
+                                                                        : recording::Kind::BF16;
+  const std::string difference = recording::note(kind, to, n_);
+  EXPECT(difference.empty(), "%s", difference.c_str());
 }
 std::vector<float> Tensor::values() const {
   std::vector<float> result(static_cast<size_t>(n_), NAN);
@@ -433,6 +441,7 @@ void run(const Test& test, const Configuration& configuration) {
     fathom_emulator_configure(now.schedule, now.delayed);
     fathom_emulator_clear_report();
   }
+  recording::begin(test.name, now.elem_float, !test.once, now.schedule == 0 && !now.delayed);
   test.body();
   if (cuCtxSynchronize() == CUDA_SUCCESS) return;
   if (!on_emulator()) must(cuCtxSynchronize(), test.name);
@@ -467,6 +476,8 @@ int run_all(int argc, char** argv) {
   }
   if (only_schedule >= 0 || only_delayed) orders = {{std::max(only_schedule, 0), only_delayed}};
 
+  const std::string path = argv[0], program = path.substr(path.rfind('/') + 1);
+  recording::open(program, on_emulator());
   make_context();
   if (!on_emulator()) orders.resize(1);
   const auto start = std::chrono::steady_clock::now();
@@ -483,9 +494,8 @@ int run_all(int argc, char** argv) {
   }
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const std::string program = argv[0];
-  printf("%s: %d runs of %zu tests, %d failures, %.1f s\n",
-         program.substr(program.rfind('/') + 1).c_str(), runs, tests().size(), failures, seconds);
+  printf("%s: %d runs of %zu tests, %d failures, %.1f s%s\n", program.c_str(), runs,
+         tests().size(), failures, seconds, recording::close().c_str());
   return failures > 0;
 }
 

@@ -17,8 +17,9 @@ void check_conv(const Tile90Shape& tile, unsigned blocks, int box_height, int bo
                             {in, width * in, height * width * in},
                             {FATHOM_GEMM90_K, static_cast<uint32_t>(box_width),
                              static_cast<uint32_t>(box_height), 1});
-    args.packed_map = encode_map(conv.packed, {in, taps, static_cast<uint64_t>(c.out)},
-                                 {in8, taps * in8}, {FATHOM_GEMM90_K, 1, static_cast<uint32_t>(tile.n)});
+    args.packed_map =
+        encode_map(conv.packed, {in, taps, static_cast<uint64_t>(c.out)}, {in8, taps * in8},
+                   {FATHOM_GEMM90_K, 1, static_cast<uint32_t>(tile.n)});
     args.conv = conv;
     args.conv.x = args.conv.packed = nullptr;
     args.box_height = box_height;

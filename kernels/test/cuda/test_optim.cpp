@@ -37,6 +37,7 @@ fathom_cuda_adamw_args args_of(const Settings& s, int64_t n) {
   a.root = (float)(1 / sqrt(1 - pow(s.beta2, (double)s.step)));
   a.eps = (float)s.eps;
   a.decay = (float)(s.rate * s.weight_decay);
+  a.rate = s.rate;
   a.average_decay = 0.99f;
   return a;
 }
@@ -51,7 +52,7 @@ State launch_adamw(const State& s, const Settings& settings, const fathom_cuda_g
   fathom_cuda_adamw_args a = args_of(settings, n);
   a.value = value, a.gradient = gradient, a.m = m, a.v = v;
   if (all) a.copy = copy, a.average = average;
-  if (norm) a.norm = found;
+  if (norm) a.norm = found, a.step = a.root = NAN;
   const int64_t in_block = FATHOM_CUDA_OPTIM_THREADS * FATHOM_CUDA_OPTIM_ELEMENTS;
   launch("fathom_adamw", dim(ceil_div(n, in_block)), {FATHOM_CUDA_OPTIM_THREADS}, 0, a);
   return {s.gradient, value.values(), m.values(), v.values(), average.values(), copy.values()};
@@ -88,15 +89,25 @@ void check(int64_t n, const Settings& a, const fathom_cuda_gradient_norm* norm) 
   });
 }
 
+const double BETA1 = 0.9, BETA2 = 0.999;
+
+/* What AdamW is given for a step of that number. */
+fathom_cuda_gradient_norm found(double norm, float scale, bool good, int64_t updates) {
+  return {norm, 1 / (1 - pow(BETA1, (double)updates)), updates, (float)(1 / sqrt(1 - pow(BETA2, (double)updates))),
+          scale, good, 0};
+}
+
 fathom_cuda_gradient_norm launch_norm(const std::vector<float>& gradient, const std::vector<double>& losses,
-                                      double max_norm, double limit) {
+                                      double max_norm, double limit, int64_t updates = 0) {
   const int64_t n = (int64_t)gradient.size();
   const int64_t blocks = std::min<int64_t>(
       std::max<int64_t>(ceil_div(n, FATHOM_CUDA_NORM_ELEMENTS), 1),
       FATHOM_CUDA_NORM_MAX_BLOCKS);
-  Tensor g = Tensor::floats(gradient), l = array_of(losses), result = empty_array<fathom_cuda_gradient_norm>(1);
+  fathom_cuda_gradient_norm before = {};
+  before.updates = updates;
+  Tensor g = Tensor::floats(gradient), l = array_of(losses), result = Tensor::bytes(&before, sizeof before);
   Tensor workspace = workspace_of(FATHOM_CUDA_NORM_HEADER_BYTES + 8 * blocks, FATHOM_CUDA_NORM_HEADER_BYTES);
-  fathom_cuda_gradient_norm_args a = {g, nullptr, result, workspace, n, (int64_t)losses.size(), max_norm, limit};
+  fathom_cuda_gradient_norm_args a = {g, nullptr, result, workspace, n, (int64_t)losses.size(), max_norm, limit, BETA1, BETA2};
   if (!losses.empty()) a.losses = l;
   launch("fathom_gradient_norm", dim(blocks), {FATHOM_CUDA_OPTIM_THREADS}, 0, a);
   const std::vector<uint8_t> header = workspace.bytes();
@@ -121,12 +132,16 @@ TEST(adamw_is_its_formula) {
 }
 
 TEST(adamw_takes_the_scale_from_the_device) {
-  const fathom_cuda_gradient_norm clipped = {3, 0.25f, 1};
-  check(509, Settings(), &clipped);
+  for (int64_t updates : {1, 7, 100000}) {
+    const fathom_cuda_gradient_norm clipped = found(3, 0.25f, true, updates);
+    Settings s;
+    s.step = updates;
+    check(509, s, &clipped);
+  }
 }
 
 TEST(adamw_leaves_out_a_step_that_is_not_good) {
-  const fathom_cuda_gradient_norm bad = {NAN, 1, 0};
+  const fathom_cuda_gradient_norm bad = found(NAN, 1, false, 0);
   State s = make(1003);
   s.gradient[17] = NAN;
   const State after = launch_adamw(s, Settings(), &bad, true);
@@ -186,7 +201,21 @@ TEST_ONCE(gradient_norm_tells_a_bad_step) {
       bad[at] = value;
       EXPECT(launch_norm(bad, {}, 1, UNLIMITED).good == 0, "%g at %d", (double)value, at);
     }
+  /* Only a good step counts. */
+  EXPECT(launch_norm(g, {1}, 1, UNLIMITED, 4).updates == 5, "a good step is not counted");
+  EXPECT(launch_norm(g, {NAN}, 1, UNLIMITED, 4).updates == 4, "a bad step is counted");
   /* Beyond what a float could add up. */
   g.assign(9, 1e30f);
   EXPECT(fabs(launch_norm(g, {}, 0, UNLIMITED).norm / 3e30 - 1) < 1e-6, "large gradients");
+}
+
+TEST_ONCE(gradient_norm_corrects_for_the_updates_so_far) {
+  for (int64_t before : {0, 1, 2, 9, 1000, 123456, 5000000}) {
+    const fathom_cuda_gradient_norm r = launch_norm({1, 2}, {}, 0, UNLIMITED, before),
+                                    expected = found(0, 1, true, before + 1);
+    EXPECT(r.updates == before + 1, "%ld updates after %ld", (long)r.updates, (long)before);
+    EXPECT(fabs(r.correction / expected.correction - 1) <= 1e-13, "update %ld: correction %.17g", (long)r.updates,
+           r.correction);
+    EXPECT(fabs(r.root / expected.root - 1) <= 1.2e-7, "update %ld: root %.9g", (long)r.updates, (double)r.root);
+  }
 }

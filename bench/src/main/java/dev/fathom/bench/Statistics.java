@@ -7,14 +7,14 @@ import java.util.stream.IntStream;
  * Of repeated measurements. Times have a floor and no ceiling, so the least is quoted beside the
  * median.
  */
-record Statistics(double least, double median, double most) {
+public record Statistics(double least, double median, double most) {
 
   /**
    * The statistics of some values.
    *
    * @throws IllegalArgumentException if there are none, or one is not a number
    */
-  static Statistics of(List<Double> values) {
+  public static Statistics of(List<Double> values) {
     double[] sorted = values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
     if (sorted.length == 0) {
       throw new IllegalArgumentException("no values");
@@ -33,7 +33,7 @@ record Statistics(double least, double median, double most) {
    *
    * @throws IllegalArgumentException if there are not as many of one as of the other
    */
-  static Statistics ofRatios(List<Double> a, List<Double> b) {
+  public static Statistics ofRatios(List<Double> a, List<Double> b) {
     if (a.size() != b.size()) {
       throw new IllegalArgumentException(a.size() + " values beside " + b.size());
     }

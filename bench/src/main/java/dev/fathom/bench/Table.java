@@ -10,13 +10,13 @@ import java.util.stream.IntStream;
 /**
  * A Markdown table that is also readable as it stands: columns are as wide as their widest cell.
  */
-final class Table {
+public final class Table {
 
   private final List<List<String>> rows = new ArrayList<>();
   private final boolean[] right;
 
   /** A table; columns whose header ends with {@code :} are aligned to the right. */
-  Table(String... header) {
+  public Table(String... header) {
     right = new boolean[header.length];
     for (int i = 0; i < header.length; i++) {
       right[i] = header[i].endsWith(":");
@@ -29,7 +29,7 @@ final class Table {
    *
    * @throws IllegalArgumentException if it has more or fewer cells than the header
    */
-  void row(String... cells) {
+  public void row(String... cells) {
     if (cells.length != right.length) {
       throw new IllegalArgumentException(cells.length + " cells for " + right.length + " columns");
     }
@@ -37,7 +37,7 @@ final class Table {
   }
 
   /** The table, each line ended. */
-  String markdown() {
+  public String markdown() {
     int[] widths =
         IntStream.range(0, right.length)
             .map(i -> rows.stream().mapToInt(row -> row.get(i).length()).max().orElse(0))
@@ -66,7 +66,7 @@ final class Table {
   }
 
   /** Three significant digits, without an exponent. */
-  static String number(double value) {
+  public static String number(double value) {
     if (value == 0 || !Double.isFinite(value)) {
       return String.format(Locale.ROOT, "%.0f", value);
     }

@@ -1,24 +1,15 @@
 package dev.fathom.bench;
 
-import dev.fathom.nn.autograd.Parameters;
-import dev.fathom.nn.autograd.Tape;
 import dev.fathom.nn.cpu.CpuBackend;
-import dev.fathom.nn.layer.Loader;
-import dev.fathom.nn.layer.Pass;
-import dev.fathom.nn.model.DepthAnything;
 import dev.fathom.nn.model.ModelConfig;
-import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.model.RandomWeights;
 import dev.fathom.nn.model.Release;
 import dev.fathom.nn.op.Backend;
-import dev.fathom.nn.optim.AdamW;
 import dev.fathom.nn.tensor.CachingMemory;
-import dev.fathom.nn.tensor.Tensor;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
-import java.util.List;
 import java.util.Locale;
 
 /**
@@ -74,59 +65,32 @@ final class TrainingRunner implements AutoCloseable {
   private final OperatorProfile profile;
   private final Backend backend;
   private final CachingMemory memory = new CachingMemory();
-  private final Parameters parameters;
-  private final DepthAnything network;
-  private final AdamW optimiser;
-  private final Tensor image;
-  private final Tensor target;
-  private final long[] shape;
-  private final boolean checkpoints;
+  private final TrainedNetwork network;
 
   TrainingRunner(Task task, int threads, boolean checkpoints) {
-    this.checkpoints = checkpoints;
     device = new CpuBackend(threads);
     profile = new OperatorProfile(device);
     backend = profile.backend();
-    parameters = new Parameters(backend, memory, ParameterShapes.of(task.config()));
-    Loader loader = new Loader(backend, memory, new RandomWeights(SEED), parameters);
-    network = new DepthAnything(loader, task.config());
-    optimiser =
-        new AdamW(
+    network =
+        new TrainedNetwork(
             backend,
             memory,
-            parameters,
-            List.of(
-                new AdamW.Group("encoder", 5e-6, name -> name.startsWith("pretrained.")),
-                new AdamW.Group("head", 5e-5, name -> name.startsWith("depth_head."))),
-            AdamW.Settings.DEFAULT);
-    shape = new long[] {task.batch(), task.side(), task.side()};
-    image = memory.allocate(shape[0], shape[1], shape[2], 3).set(task.image());
-    target = memory.allocate(shape).set(task.target());
-  }
-
-  /** One step; gives the loss before it. */
-  double step() {
-    parameters.zeroGradients();
-    try (Tape tape = new Tape(backend, memory)) {
-      Pass pass = Pass.training(backend, memory, tape, checkpoints);
-      Tensor depth = network.forward(pass, image);
-      Tensor gradient = memory.allocate(shape);
-      double loss = backend.loss().scaleShiftInvariant(depth, target, null, 0, 1, gradient);
-      tape.seed(depth, gradient);
-      memory.release(depth);
-      tape.backward();
-      optimiser.step(1, 1);
-      return loss;
-    }
+            task.config(),
+            new RandomWeights(SEED),
+            task.batch(),
+            task.side(),
+            task.image(),
+            task.target(),
+            checkpoints);
   }
 
   private void profile(int steps) {
     Peak before = Peak.measure(device.context());
-    step();
+    var _ = network.step();
     profile.start();
     long begin = System.nanoTime();
     for (int i = 0; i < steps; i++) {
-      step();
+      var _ = network.step();
     }
     double seconds = (System.nanoTime() - begin) / 1e9;
     profile.stop();
@@ -158,7 +122,7 @@ final class TrainingRunner implements AutoCloseable {
         }
         for (int i = 0; i < count; i++) {
           long begin = System.nanoTime();
-          double loss = runner.step();
+          double loss = runner.network.step().get();
           double seconds = (System.nanoTime() - begin) / 1e9;
           step++;
           System.out.printf(

@@ -23,6 +23,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * A Depth Anything network, ready to use:
@@ -68,7 +69,10 @@ public final class DepthModel implements AutoCloseable {
     this.guessed = guessed;
     this.unusedTensors = unusedTensors;
     inputSize = options.inputSize();
-    backend = options.device().open(options.threads(), options.isa(), line -> deviceNote = line);
+    backend =
+        options
+            .device()
+            .open(options.threads(), options.isa(), options.kernels(), line -> deviceNote = line);
     memory = backend.newMemory();
     pixels = new Buffer(host);
     resized = new Buffer(memory);
@@ -182,6 +186,24 @@ public final class DepthModel implements AutoCloseable {
   }
 
   /**
+   * Begins to estimate: on a GPU this returns when the picture is on its way, so that the next one
+   * can be given to it before this one's map is fetched. On the CPU it computes.
+   *
+   * @return gives what {@link #estimate(RgbImage)} does, and waits for it; to be asked once, by any
+   *     thread, before the model is closed
+   * @throws IllegalArgumentException if the picture is too large or too narrow
+   * @throws IllegalStateException after close
+   */
+  public Supplier<DepthMap> estimateLater(RgbImage image) {
+    return begin(image, false);
+  }
+
+  /** As {@link #estimateLater}, for {@link #estimateRaw}. */
+  public Supplier<DepthMap> estimateRawLater(RgbImage image) {
+    return begin(image, true);
+  }
+
+  /**
    * The network alone, on a picture that is normalised already: without resizing either way.
    *
    * @param image [3,height,width]: planes of (channel / 255 - mean) / std
@@ -212,6 +234,10 @@ public final class DepthModel implements AutoCloseable {
   }
 
   private synchronized DepthMap estimate(RgbImage image, boolean raw) {
+    return begin(image, raw).get();
+  }
+
+  private synchronized Supplier<DepthMap> begin(RgbImage image, boolean raw) {
     requireOpen();
     NetworkSize size = NetworkSize.of(image.width(), image.height(), inputSize, config.patch());
     return inference.run(
@@ -226,11 +252,16 @@ public final class DepthModel implements AutoCloseable {
     backend.resample().preprocess(segment, image.width(), image.height(), MEAN, STD, input);
   }
 
-  private DepthMap raw(Tensor depth, NetworkSize size) {
-    return new DepthMap(size.width(), size.height(), kind(), backend.transfer().read(depth));
+  private Supplier<DepthMap> raw(Tensor depth, NetworkSize size) {
+    return map(depth, size.width(), size.height());
   }
 
-  private DepthMap resize(Tensor depth, NetworkSize size, RgbImage image) {
+  private Supplier<DepthMap> map(Tensor depth, int width, int height) {
+    Supplier<float[]> values = backend.transfer().readLater(depth);
+    return () -> new DepthMap(width, height, kind(), values.get());
+  }
+
+  private Supplier<DepthMap> resize(Tensor depth, NetworkSize size, RgbImage image) {
     int width = image.width();
     int height = image.height();
     if (width == size.width() && height == size.height()) {
@@ -243,7 +274,7 @@ public final class DepthModel implements AutoCloseable {
     backend
         .resample()
         .resizeBilinear(depth.view(1, size.height(), size.width(), 1), alignCorners, target);
-    return new DepthMap(width, height, kind(), backend.transfer().read(target));
+    return map(target, width, height);
   }
 
   private void requireOpen() {

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param threads 1 to 1024
  * @param isa instruction set of the kernels
  * @param device what it runs on
+ * @param kernels whose kernels run on a GPU
  */
 public record DepthModelOptions(
     @Nullable String model,
@@ -22,7 +23,8 @@ public record DepthModelOptions(
     int inputSize,
     int threads,
     CpuIsa isa,
-    Device device) {
+    Device device,
+    GpuKernels kernels) {
 
   /** The published scripts' input size. */
   public static final int INPUT_SIZE = 518;
@@ -48,41 +50,54 @@ public record DepthModelOptions(
         INPUT_SIZE,
         Runtime.getRuntime().availableProcessors(),
         CpuIsa.AUTO,
-        Device.AUTO);
+        Device.AUTO,
+        GpuKernels.OWN);
   }
 
   /** With a given size: vits, vitb, vitl or vitg. */
   public DepthModelOptions withModel(String newModel) {
-    return new DepthModelOptions(newModel, release, maxDepth, inputSize, threads, isa, device);
+    return new DepthModelOptions(
+        newModel, release, maxDepth, inputSize, threads, isa, device, kernels);
   }
 
   /** With a given release. */
   public DepthModelOptions withRelease(Release newRelease) {
-    return new DepthModelOptions(model, newRelease, maxDepth, inputSize, threads, isa, device);
+    return new DepthModelOptions(
+        model, newRelease, maxDepth, inputSize, threads, isa, device, kernels);
   }
 
   /** With a given largest depth in metres. */
   public DepthModelOptions withMaxDepth(float metres) {
-    return new DepthModelOptions(model, release, metres, inputSize, threads, isa, device);
+    return new DepthModelOptions(model, release, metres, inputSize, threads, isa, device, kernels);
   }
 
   /** With a given input size. */
   public DepthModelOptions withInputSize(int newInputSize) {
-    return new DepthModelOptions(model, release, maxDepth, newInputSize, threads, isa, device);
+    return new DepthModelOptions(
+        model, release, maxDepth, newInputSize, threads, isa, device, kernels);
   }
 
   /** With a given number of threads. */
   public DepthModelOptions withThreads(int newThreads) {
-    return new DepthModelOptions(model, release, maxDepth, inputSize, newThreads, isa, device);
+    return new DepthModelOptions(
+        model, release, maxDepth, inputSize, newThreads, isa, device, kernels);
   }
 
   /** With a given instruction set. */
   public DepthModelOptions withIsa(CpuIsa newIsa) {
-    return new DepthModelOptions(model, release, maxDepth, inputSize, threads, newIsa, device);
+    return new DepthModelOptions(
+        model, release, maxDepth, inputSize, threads, newIsa, device, kernels);
   }
 
   /** On a given device. */
   public DepthModelOptions withDevice(Device newDevice) {
-    return new DepthModelOptions(model, release, maxDepth, inputSize, threads, isa, newDevice);
+    return new DepthModelOptions(
+        model, release, maxDepth, inputSize, threads, isa, newDevice, kernels);
+  }
+
+  /** With given kernels on a GPU. */
+  public DepthModelOptions withKernels(GpuKernels newKernels) {
+    return new DepthModelOptions(
+        model, release, maxDepth, inputSize, threads, isa, device, newKernels);
   }
 }

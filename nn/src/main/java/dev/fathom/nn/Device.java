@@ -43,25 +43,44 @@ public enum Device {
    *
    * @param threads of the processor, 1 to 1024
    * @param isa of the processor
+   * @param kernels whose kernels run on a GPU
    * @param note is told in one line why {@link #AUTO} does not take a GPU
-   * @throws IllegalStateException if CUDA is asked for and there is no GPU, with the reason
+   * @throws IllegalStateException if CUDA is asked for and there is no GPU, with the reason, or a
+   *     library that is asked for is not there
+   * @throws IllegalArgumentException if a GPU's library is asked for on the processor
    * @throws dev.fathom.bindings.FathomException if the device refuses
    */
-  public Backend open(int threads, CpuIsa isa, Consumer<String> note) {
+  public Backend open(int threads, CpuIsa isa, GpuKernels kernels, Consumer<String> note) {
+    if (this == CPU && kernels.needsLibrary()) {
+      throw new IllegalArgumentException(
+          "gemm "
+              + kernels.gemm().label()
+              + ", conv "
+              + kernels.conv().label()
+              + ": NVIDIA's libraries need the device cuda");
+    }
     return switch (this) {
       case CPU -> new CpuBackend(threads, isa);
-      case CUDA -> new CudaBackend();
+      case CUDA -> new CudaBackend(kernels);
       case AUTO -> {
         CudaProbe probe = CudaProbe.get();
         // The emulator is for tests: it is slow, and taken only by who asks for CUDA.
         if (probe.isUsable() && !probe.isEmulator()) {
           try {
-            yield new CudaBackend();
+            yield new CudaBackend(kernels);
           } catch (IllegalStateException e) {
+            if (kernels.needsLibrary()) {
+              throw e;
+            }
             note.accept("on the processor: " + e.getMessage());
           }
         } else if (!probe.isUsable()) {
           note.accept("on the processor: " + probe.reason());
+        }
+        if (kernels.needsLibrary()) {
+          throw new IllegalStateException(
+              "NVIDIA's libraries need a GPU: "
+                  + (probe.isUsable() ? "there is only the emulator" : probe.reason()));
         }
         yield new CpuBackend(threads, isa);
       }

@@ -15,12 +15,23 @@ public final class DeviceMemory implements AutoCloseable {
     private final @Nullable CudaStream stream;
     private final long address;
     private final long bytes;
+    private final boolean borrowed;
 
     Block(CudaContext context, @Nullable CudaStream stream, long address, long bytes) {
+      this(context, stream, address, bytes, false);
+    }
+
+    private Block(
+        CudaContext context,
+        @Nullable CudaStream stream,
+        long address,
+        long bytes,
+        boolean borrowed) {
       super(context);
       this.stream = stream;
       this.address = address;
       this.bytes = bytes;
+      this.borrowed = borrowed;
     }
 
     @Override
@@ -30,6 +41,9 @@ public final class DeviceMemory implements AutoCloseable {
 
     @Override
     void release(CudaDriver driver) {
+      if (borrowed) {
+        return;
+      }
       if (stream != null && stream.isOpen()) {
         driver.memFreeAsync(address, stream.handle());
       } else {
@@ -47,6 +61,14 @@ public final class DeviceMemory implements AutoCloseable {
     this.block = block;
     this.offset = offset;
     this.bytes = bytes;
+  }
+
+  /**
+   * Memory that someone else frees, by its address. Closing this does nothing to it; whoever owns
+   * it says how long it lives.
+   */
+  public static DeviceMemory borrowed(CudaContext context, long address, long bytes) {
+    return of(new Block(context, null, address, bytes, true));
   }
 
   static DeviceMemory of(Block block) {

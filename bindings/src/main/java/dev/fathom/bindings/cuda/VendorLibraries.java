@@ -40,15 +40,23 @@ public final class VendorLibraries {
 
   private VendorLibraries() {}
 
+  /** cuBLAS 12, there or not. */
+  public static Offer<GemmProvider> cublas(CudaContext context) {
+    return offer(
+        "cuBLAS through JCublas2",
+        () ->
+            JCudaLoader.open(
+                GemmProvider.class, "JCublasGemm", "JCublas2", CudaContext.class, context));
+  }
+
+  /** cuBLASLt 13 or 12, there or not. */
+  public static Offer<GemmProvider> cublasLt(CudaContext context) {
+    return offer("cuBLASLt", () -> CublasLtGemm.open(context, CublasLtGemm.LIBRARIES));
+  }
+
   /** Matrix products, each there or not. */
   public static List<Offer<GemmProvider>> gemm(CudaContext context) {
-    return List.of(
-        offer(
-            "cuBLAS through JCublas2",
-            () ->
-                JCudaLoader.open(
-                    GemmProvider.class, "JCublasGemm", "JCublas2", CudaContext.class, context)),
-        offer("cuBLASLt", () -> CublasLtGemm.open(context, CublasLtGemm.LIBRARIES)));
+    return List.of(cublas(context), cublasLt(context));
   }
 
   /** The convolution, there or not. */

@@ -28,6 +28,7 @@ public final class Parameter {
   private final @Nullable Tensor value;
   private final @Nullable Tensor gradient;
   private final @Nullable Packing packing;
+  private final boolean rounded;
   private final @Nullable Memory memory;
   private @Nullable Tensor packed;
   private long packedVersion;
@@ -42,16 +43,22 @@ public final class Parameter {
     value = null;
     gradient = null;
     packing = null;
+    rounded = false;
     memory = null;
   }
 
-  /** A parameter that can be trained. */
+  /**
+   * A parameter that can be trained.
+   *
+   * @param rounded whether the operator's form is the value rounded to the type of activations
+   */
   Parameter(
       String name,
       Parameters owner,
       Tensor value,
       Tensor gradient,
       @Nullable Packing packing,
+      boolean rounded,
       Memory memory) {
     this.name = name;
     this.shape = value.shape();
@@ -59,6 +66,7 @@ public final class Parameter {
     this.value = value;
     this.gradient = gradient;
     this.packing = packing;
+    this.rounded = rounded;
     this.memory = memory;
     packedVersion = -1;
   }
@@ -91,6 +99,9 @@ public final class Parameter {
         throw new IllegalStateException(name + " has no value");
       }
       return current;
+    }
+    if (rounded) {
+      return owner.slice(owner.rounded(), this);
     }
     if (packing == null) {
       return value();

@@ -1,6 +1,7 @@
 package dev.fathom.nn.autograd;
 
 import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
 import java.util.ArrayList;
@@ -31,7 +32,9 @@ public final class Parameters {
   private final SequencedMap<String, Parameter> parameters = new LinkedHashMap<>();
   private final Tensor values;
   private final Tensor gradients;
+  private @Nullable Tensor rounded;
   private long version;
+  private long roundedVersion = -1;
 
   /**
    * Room for parameters; their values come when layers are built.
@@ -64,6 +67,19 @@ public final class Parameters {
    * @throws IllegalArgumentException if no room was made for the name, or it was added before
    */
   public Parameter add(String name, Parameter.@Nullable Packing packing) {
+    return add(name, packing, false);
+  }
+
+  /**
+   * Adds a parameter whose operator reads the value rounded to the backend's type of activations.
+   *
+   * @throws IllegalArgumentException as {@link #add}
+   */
+  public Parameter addRounded(String name) {
+    return add(name, null, true);
+  }
+
+  private Parameter add(String name, Parameter.@Nullable Packing packing, boolean toBeRounded) {
     Long offset = offsets.get(name);
     long[] shape = shapes.get(name);
     if (offset == null || shape == null) {
@@ -76,6 +92,7 @@ public final class Parameters {
             values.slice(offset, shape),
             gradients.slice(offset, shape),
             packing,
+            toBeRounded,
             memory);
     if (parameters.put(name, parameter) != null) {
       throw new IllegalArgumentException("two parameters are named " + name);
@@ -126,6 +143,37 @@ public final class Parameters {
     version++;
   }
 
+  /** As {@link #changed}, where {@link #currentRounded} was given the new values, too. */
+  public void changedWithRounded() {
+    version++;
+    roundedVersion = version;
+  }
+
+  /** All values rounded to the backend's type of activations: an arena as theirs. */
+  Tensor rounded() {
+    if (backend.activationType() == ElementType.FLOAT32) {
+      return values;
+    }
+    Tensor arena = rounded;
+    if (arena == null) {
+      arena = memory.allocate(backend.activationType(), values.size());
+      rounded = arena;
+    }
+    if (roundedVersion != version) {
+      backend.vector().round(values, arena);
+      roundedVersion = version;
+    }
+    return arena;
+  }
+
+  /**
+   * The values rounded to the backend's type of activations, if operators read such and they are
+   * those of the values: who changes the values may keep them so.
+   */
+  public @Nullable Tensor currentRounded() {
+    return roundedVersion == version ? rounded : null;
+  }
+
   /** Rises with every change of the values. */
   long version() {
     return version;
@@ -134,11 +182,6 @@ public final class Parameters {
   /** Sets all gradients to 0. */
   public void zeroGradients() {
     backend.vector().fill(gradients, 0);
-  }
-
-  /** The Euclidean norm of all gradients; NaN or infinite if one of them is. */
-  public double gradientNorm() {
-    return Math.sqrt(backend.vector().sumOfSquares(gradients));
   }
 
   /** Excludes the parameters whose names satisfy the condition from training. */

@@ -66,8 +66,8 @@ public final class CpuBackend implements Backend {
     resample = new CpuResample(context);
     loss = new CpuLoss(context);
     augment = new CpuAugment(context);
-    optim = new CpuOptim(context);
     vector = new CpuVector(context);
+    optim = new CpuOptim(context, vector);
   }
 
   /** The native context: threads, instruction set, scratch memory. */

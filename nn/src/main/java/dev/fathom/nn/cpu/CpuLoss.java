@@ -10,6 +10,7 @@ import dev.fathom.bindings.generated.fathom_gradient_matching_loss_args;
 import dev.fathom.bindings.generated.fathom_silog_loss_args;
 import dev.fathom.bindings.generated.fathom_ssi_loss_args;
 import dev.fathom.nn.op.LossOps;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -28,7 +29,7 @@ final class CpuLoss extends CpuFamily implements LossOps {
   }
 
   @Override
-  public double scaleShiftInvariant(
+  public Scalar scaleShiftInvariant(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
@@ -47,11 +48,11 @@ final class CpuLoss extends CpuFamily implements LossOps {
     fathom_ssi_loss_args.factor(args, factor);
     fathom_ssi_loss_args.gradient(args, address(dPrediction));
     Native.check(FathomNative.fathom_ssi_loss(context.handle(), args));
-    return fathom_ssi_loss_args.loss(args);
+    return Scalar.of(fathom_ssi_loss_args.loss(args));
   }
 
   @Override
-  public double cutMix(
+  public Scalar cutMix(
       Tensor prediction,
       Tensor inside,
       Tensor outside,
@@ -75,12 +76,12 @@ final class CpuLoss extends CpuFamily implements LossOps {
       fathom_cutmix_loss_args.factor(args, factor);
       fathom_cutmix_loss_args.gradient(args, address(dPrediction));
       Native.check(FathomNative.fathom_cutmix_loss(context.handle(), args));
-      return fathom_cutmix_loss_args.loss(args);
+      return Scalar.of(fathom_cutmix_loss_args.loss(args));
     }
   }
 
   @Override
-  public double gradientMatching(
+  public Scalar gradientMatching(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
@@ -97,7 +98,7 @@ final class CpuLoss extends CpuFamily implements LossOps {
     fathom_gradient_matching_loss_args.factor(args, factor);
     fathom_gradient_matching_loss_args.gradient(args, address(dPrediction));
     Native.check(FathomNative.fathom_gradient_matching_loss(context.handle(), args));
-    return fathom_gradient_matching_loss_args.loss(args);
+    return Scalar.of(fathom_gradient_matching_loss_args.loss(args));
   }
 
   @Override
@@ -114,11 +115,12 @@ final class CpuLoss extends CpuFamily implements LossOps {
     fathom_alignment_loss_args.gradient(args, address(dStudent));
     Native.check(FathomNative.fathom_alignment_loss(context.handle(), args));
     return new Alignment(
-        fathom_alignment_loss_args.loss(args), fathom_alignment_loss_args.kept(args));
+        Scalar.of(fathom_alignment_loss_args.loss(args)),
+        Scalar.of((double) fathom_alignment_loss_args.kept(args)));
   }
 
   @Override
-  public double siLog(
+  public Scalar siLog(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
@@ -137,7 +139,7 @@ final class CpuLoss extends CpuFamily implements LossOps {
     fathom_silog_loss_args.factor(args, factor);
     fathom_silog_loss_args.gradient(args, address(dPrediction));
     Native.check(FathomNative.fathom_silog_loss(context.handle(), args));
-    return fathom_silog_loss_args.loss(args);
+    return Scalar.of(fathom_silog_loss_args.loss(args));
   }
 
   /** Boxes as int64 [B,4]: top, left, bottom, right. */
@@ -164,7 +166,7 @@ final class CpuLoss extends CpuFamily implements LossOps {
   }
 
   @Override
-  public double crossEntropy(
+  public Scalar crossEntropy(
       Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits) {
 
     if (target.size() != logits.size() || (dLogits != null && dLogits.size() != logits.size())) {
@@ -179,6 +181,6 @@ final class CpuLoss extends CpuFamily implements LossOps {
     fathom_cross_entropy_loss_args.factor(args, factor);
     fathom_cross_entropy_loss_args.gradient(args, address(dLogits));
     Native.check(FathomNative.fathom_cross_entropy_loss(context.handle(), args));
-    return fathom_cross_entropy_loss_args.loss(args);
+    return Scalar.of(fathom_cross_entropy_loss_args.loss(args));
   }
 }

@@ -3,6 +3,7 @@ package dev.fathom.nn.cpu;
 import dev.fathom.bindings.CpuContext;
 import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.FathomNative;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.op.VectorOps;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -30,6 +31,11 @@ final class CpuVector extends CpuFamily implements VectorOps {
   }
 
   @Override
+  public void round(Tensor x, Tensor y) {
+    axpby(1, x, 0, y);
+  }
+
+  @Override
   public void splitNan(Tensor x, Tensor mask) {
     if (x.size() != mask.size()) {
       throw new IllegalArgumentException("splitNan: x " + x + ", mask " + mask);
@@ -46,11 +52,11 @@ final class CpuVector extends CpuFamily implements VectorOps {
   }
 
   @Override
-  public double sumOfSquares(Tensor x) {
+  public Scalar sumOfSquares(Tensor x) {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment sum = call.allocate(ValueLayout.JAVA_DOUBLE);
       Native.check(FathomNative.fathom_sum_of_squares(context.handle(), x.size(), x.data(), sum));
-      return sum.get(ValueLayout.JAVA_DOUBLE, 0);
+      return Scalar.of(sum.get(ValueLayout.JAVA_DOUBLE, 0));
     }
   }
 }

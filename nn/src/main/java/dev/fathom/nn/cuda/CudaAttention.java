@@ -209,14 +209,49 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
     fathom_cuda_attention_backward90_args.delta(args, address(delta));
     fathom_cuda_attention_backward90_args.tokens(args, Math.toIntExact(tokens));
     fathom_cuda_attention_backward90_args.heads(args, heads);
+    fathom_cuda_attention_backward90_args.batch(args, Math.toIntExact(dy.extent(0)));
     fathom_cuda_attention_backward90_args.scale(args, scale);
+    long pieces =
+        dy.extent(0) * heads * ceil(tokens, FathomCuda.FATHOM_ATTENTION_BACKWARD90_ROWS());
+    long blocks = Math.min(2 * pieces, engine.multiprocessors());
+    fathom_cuda_attention_backward90_args.busy_queries(
+        args, Math.toIntExact(busyQueries(pieces, blocks)));
     launch(
         "fathom_attention_backward90",
-        2 * dy.extent(0) * heads * ceil(tokens, FathomCuda.FATHOM_ATTENTION_BACKWARD90_ROWS()),
+        blocks,
         1,
         FathomCuda.FATHOM_ATTENTION90_THREADS(),
         FathomCuda.FATHOM_ATTENTION_BACKWARD90_SHARED(),
         args);
+  }
+
+  /**
+   * Pieces of queries for each of the blocks that have a piece of keys more than others have, such
+   * that the block that takes longest takes least; args_attention90.h has the rule.
+   */
+  static long busyQueries(long pieces, long blocks) {
+    long busy = pieces % blocks;
+    if (busy == 0) {
+      return 0;
+    }
+    long keys = pieces / blocks;
+    long best = 0;
+    long least = Long.MAX_VALUE;
+    for (long queries = 0; queries <= keys && queries * busy <= pieces; queries++) {
+      long longest =
+          Math.max(
+              cost(keys + 1, queries), cost(keys, ceil(pieces - queries * busy, blocks - busy)));
+      if (longest < least) {
+        least = longest;
+        best = queries;
+      }
+    }
+    return best;
+  }
+
+  private static long cost(long keys, long queries) {
+    return keys * FathomCuda.FATHOM_ATTENTION_BACKWARD90_KEYS_COST()
+        + queries * FathomCuda.FATHOM_ATTENTION_BACKWARD90_QUERIES_COST();
   }
 
   private static long headDim(String operator, Tensor y, int heads) {

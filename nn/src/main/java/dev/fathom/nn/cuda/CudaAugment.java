@@ -21,6 +21,17 @@ final class CudaAugment extends CudaFamily implements AugmentOps {
 
   private static final float WIDEST_SIGMA = 170;
 
+  private final Kernel pictureFilters = new Kernel("fathom_read_picture_filters");
+  private final Kernel pictureRows = new Kernel("fathom_read_picture_rows");
+  private final Kernel pictureColumns = new Kernel("fathom_read_picture_columns");
+  private final Kernel readMap = new Kernel("fathom_read_map");
+  private final Kernel distortGrey = new Kernel("fathom_distort_grey");
+  private final Kernel distortPoint = new Kernel("fathom_distort_point");
+  private final Kernel distortBlur = new Kernel("fathom_distort_blur");
+  private final Kernel largeColor = new Kernel("fathom_distort_large_color");
+  private final Kernel largeDown = new Kernel("fathom_distort_large_down");
+  private final Kernel largeAcross = new Kernel("fathom_distort_large_across");
+
   CudaAugment(Engine engine) {
     super(engine);
   }
@@ -52,7 +63,7 @@ final class CudaAugment extends CudaFamily implements AugmentOps {
     int threads = FathomCuda.FATHOM_CUDA_READ_THREADS();
     synchronized (engine) {
       Engine.Scratch scratch = engine.scratch(bytes, workspace);
-      engine.copyToDevice(scratch.part(0), pixels, bytes);
+      engine.upload(scratch.part(0), pixels, bytes);
       MemorySegment args = Native.arguments(fathom_cuda_read_picture_args.layout());
       fathom_cuda_read_picture_args.pixels(args, address(scratch.part(0)));
       fathom_cuda_read_picture_args.y(args, address(y));
@@ -70,20 +81,18 @@ final class CudaAugment extends CudaFamily implements AugmentOps {
       fathom_cuda_read_picture_args.source_rows(args, Math.toIntExact(sourceRows));
       fathom_cuda_read_picture_args.flip(args, crop.flip() ? 1 : 0);
       launch(
-          "fathom_read_picture_filters",
+          pictureFilters,
           ceil(outHeight + outWidth, FathomCuda.FATHOM_CUDA_READ_FILTERS()),
           threads,
           args);
       launch(
-          "fathom_read_picture_rows",
+          pictureRows,
           ceil(sourceRows, FathomCuda.FATHOM_CUDA_READ_ROWS()),
           ceil(outWidth, threads),
           threads,
           0,
           args);
-      launch("fathom_read_picture_columns", outHeight, ceil(pitch, 4L * threads), threads, 0, args);
-      // The caller may free the pixels, which are not page-locked.
-      engine.stream().synchronize();
+      launch(pictureColumns, outHeight, ceil(pitch, 4L * threads), threads, 0, args);
     }
   }
 
@@ -115,7 +124,7 @@ final class CudaAugment extends CudaFamily implements AugmentOps {
     fathom_cuda_read_map_args.crop_height(args, crop.height());
     fathom_cuda_read_map_args.crop_width(args, crop.width());
     fathom_cuda_read_map_args.flip(args, crop.flip() ? 1 : 0);
-    launch("fathom_read_map", y.extent(0), ceil(y.extent(1), threads), threads, 0, args);
+    launch(readMap, y.extent(0), ceil(y.extent(1), threads), threads, 0, args);
   }
 
   private static void requireCrop(String operator, Crop crop, long width, long height) {
@@ -173,8 +182,8 @@ final class CudaAugment extends CudaFamily implements AugmentOps {
       synchronized (engine) {
         Engine.Scratch scratch = engine.scratch(workspace, pictures.byteSize(), steps.byteSize());
         engine.zero(scratch.part(0), counters);
-        engine.copyToDevice(scratch.part(1), pictures, pictures.byteSize());
-        engine.copyToDevice(scratch.part(2), steps, steps.byteSize());
+        engine.upload(scratch.part(1), pictures, pictures.byteSize());
+        engine.upload(scratch.part(2), steps, steps.byteSize());
         MemorySegment args = Native.arguments(fathom_cuda_distort_args.layout());
         fathom_cuda_distort_args.x(args, address(x));
         fathom_cuda_distort_args.y(args, address(y));
@@ -190,8 +199,6 @@ final class CudaAugment extends CudaFamily implements AugmentOps {
           fathom_cuda_distort_args.shift(args, c, -mean[c] / std[c]);
         }
         launchAll(table, batch, height, width, chunks, large, args);
-        // The tables are not page-locked.
-        engine.stream().synchronize();
       }
     }
   }
@@ -207,20 +214,19 @@ final class CudaAugment extends CudaFamily implements AugmentOps {
     int threads = FathomCuda.FATHOM_CUDA_DISTORT_THREADS();
     for (int round = 0; round < table.contrastRounds(); round++) {
       fathom_cuda_distort_args.round(args, round);
-      launch("fathom_distort_grey", chunks, batch, threads, 0, args);
+      launch(distortGrey, chunks, batch, threads, 0, args);
     }
-    launch("fathom_distort_point", chunks, batch, threads, 0, args);
+    launch(distortPoint, chunks, batch, threads, 0, args);
     if (table.hasSmallRadius()) {
       int tile = FathomCuda.FATHOM_CUDA_DISTORT_TILE();
-      launch(
-          "fathom_distort_blur", ceil(height, tile) * ceil(width, tile), batch, threads, 0, args);
+      launch(distortBlur, ceil(height, tile) * ceil(width, tile), batch, threads, 0, args);
     }
     if (large) {
-      launch("fathom_distort_large_color", chunks, batch, threads, 0, args);
+      launch(largeColor, chunks, batch, threads, 0, args);
       long across = ceil(3 * width, threads);
       long down = ceil(height, FathomCuda.FATHOM_CUDA_DISTORT_LARGE_ROWS());
-      launch("fathom_distort_large_down", across, down, batch, threads, 0, args);
-      launch("fathom_distort_large_across", across, down, batch, threads, 0, args);
+      launch(largeDown, across, down, batch, threads, 0, args);
+      launch(largeAcross, across, down, batch, threads, 0, args);
     }
   }
 
@@ -259,14 +265,7 @@ final class CudaAugment extends CudaFamily implements AugmentOps {
         }
       }
       if (boxes != null) {
-        for (LossOps.Box box : boxes) {
-          if (box.top() < 0
-              || box.left() < 0
-              || box.bottom() > x.extent(1)
-              || box.right() > x.extent(2)) {
-            throw new IllegalArgumentException("distort: " + box + " in pictures " + x);
-          }
-        }
+        Boxes.require("distort", boxes, x.extent(0), x.extent(1), x.extent(2));
       }
       return new DistortionTable(distortions, partners, boxes);
     }

@@ -1,7 +1,12 @@
 package dev.fathom.nn.cuda;
 
+import dev.fathom.bindings.cuda.ConvProvider;
 import dev.fathom.bindings.cuda.CudaContext;
 import dev.fathom.bindings.cuda.CudaProbe;
+import dev.fathom.bindings.cuda.CudaStream;
+import dev.fathom.bindings.cuda.GemmProvider;
+import dev.fathom.bindings.cuda.VendorLibraries;
+import dev.fathom.nn.GpuKernels;
 import dev.fathom.nn.op.AttentionOps;
 import dev.fathom.nn.op.AugmentOps;
 import dev.fathom.nn.op.Backend;
@@ -18,14 +23,18 @@ import dev.fathom.nn.op.VectorOps;
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.ElementType;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * A GPU, on Fathom's own kernels: activations in bfloat16, sums, statistics and master weights in
- * float32. All operators go to one stream; those that return a number wait for it.
+ * float32. All operators go to one stream and return before they are done, except for those that
+ * copy to the host; a number that one returns is waited for when it is read.
  */
 public final class CudaBackend implements Backend {
 
   private final Engine engine;
+  private final List<Runnable> libraries = new ArrayList<>();
   private final String description;
   private final CudaLinear linear;
   private final CudaAttention attention;
@@ -46,30 +55,72 @@ public final class CudaBackend implements Backend {
    * @throws dev.fathom.bindings.cuda.CudaException if the driver refuses
    */
   public CudaBackend() {
-    this(KernelImages.of(CudaProbe.get()));
+    this(GpuKernels.OWN);
   }
 
-  private CudaBackend(KernelImages images) {
+  /**
+   * The same with the libraries that are asked for.
+   *
+   * @throws IllegalStateException also if one is not there; with the reason
+   */
+  public CudaBackend(GpuKernels kernels) {
+    this(KernelImages.of(CudaProbe.get()), kernels);
+  }
+
+  private CudaBackend(KernelImages images, GpuKernels kernels) {
     CudaContext context = CudaContext.open();
     try {
       engine = new Engine(context, images);
+      Products products = new Products(engine);
+      StringBuilder described = new StringBuilder("cuda (" + CudaProbe.get().description());
+      linear = linear(products, kernels.gemm(), described);
+      attention = new CudaAttention(engine);
+      norm = new CudaNorm(engine);
+      patchEmbed = new CudaPatchEmbed(engine);
+      resample = new CudaResample(engine);
+      conv = conv(products, kernels.conv(), described);
+      loss = new CudaLoss(engine);
+      augment = new CudaAugment(engine);
+      optim = new CudaOptim(engine);
+      vector = new CudaVector(engine);
+      transfer = new CudaTransfer(engine);
+      description = described.append(')').toString();
     } catch (RuntimeException | Error e) {
       context.close();
       throw e;
     }
-    description = "cuda (" + CudaProbe.get().description() + ")";
-    Products products = new Products(engine);
-    linear = new CudaLinear(engine, products);
-    attention = new CudaAttention(engine);
-    norm = new CudaNorm(engine);
-    patchEmbed = new CudaPatchEmbed(engine);
-    resample = new CudaResample(engine);
-    conv = new CudaConv(engine, products, resample);
-    loss = new CudaLoss(engine);
-    augment = new CudaAugment(engine);
-    optim = new CudaOptim(engine);
-    vector = new CudaVector(engine);
-    transfer = new CudaTransfer(engine);
+  }
+
+  private CudaLinear linear(Products products, GpuKernels.Gemm gemm, StringBuilder described) {
+    if (gemm == GpuKernels.Gemm.FATHOM) {
+      return new CudaLinear(engine, products);
+    }
+    GemmProvider library =
+        required(
+            gemm == GpuKernels.Gemm.CUBLAS
+                ? VendorLibraries.cublas(engine.context())
+                : VendorLibraries.cublasLt(engine.context()));
+    described.append(", products by ").append(library.name());
+    libraries.add(library::close);
+    return new VendorLinear(engine, products, library);
+  }
+
+  private CudaConv conv(Products products, GpuKernels.Conv conv, StringBuilder described) {
+    if (conv == GpuKernels.Conv.FATHOM) {
+      return new CudaConv(engine, products, resample);
+    }
+    ConvProvider library = required(VendorLibraries.convolution(engine.context()));
+    described.append(", convolutions by ").append(library.name());
+    libraries.add(library::close);
+    return new VendorConv(engine, products, resample, library);
+  }
+
+  private static <T> T required(VendorLibraries.Offer<T> offer) {
+    T provider = offer.provider();
+    if (provider == null) {
+      throw new IllegalStateException(offer.library() + " is not there: " + offer.reason());
+    }
+    return provider;
   }
 
   /**
@@ -78,7 +129,20 @@ public final class CudaBackend implements Backend {
    * @param folder where they were built
    */
   static CudaBackend emulated(Path folder, ElementType elements) {
-    return new CudaBackend(KernelImages.emulated(folder, elements));
+    return new CudaBackend(KernelImages.emulated(folder, elements), GpuKernels.OWN);
+  }
+
+  /**
+   * The stream that all operators go to: to measure them, or to put other work between them. It is
+   * the backend's, and closed with it.
+   */
+  public CudaStream stream() {
+    return engine.stream();
+  }
+
+  /** What the families share, for tests. */
+  Engine engine() {
+    return engine;
   }
 
   @Override
@@ -89,6 +153,11 @@ public final class CudaBackend implements Backend {
   @Override
   public ElementType activationType() {
     return engine.elements();
+  }
+
+  @Override
+  public boolean runsBehind() {
+    return true;
   }
 
   @Override
@@ -163,6 +232,8 @@ public final class CudaBackend implements Backend {
 
   @Override
   public void close() {
+    libraries.forEach(Runnable::run);
+    libraries.clear();
     engine.close();
   }
 }

@@ -13,7 +13,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** kernels/cuda/conv.cu, conv_patch.cu, conv_transpose.cu, conv_project.cu. */
-final class CudaConv extends CudaFamily implements ConvOps {
+class CudaConv extends CudaFamily implements ConvOps {
 
   /** Tiles of the kernels that read patches of pixels. */
   private static final List<GemmPlan.Tile> PATCH =
@@ -34,7 +34,7 @@ final class CudaConv extends CudaFamily implements ConvOps {
     super(engine);
     this.products = products;
     hopper = new HopperConv(engine, products);
-    backward = new CudaConvBackward(engine, products, resample);
+    backward = new CudaConvBackward(engine, products, hopper, resample);
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.fathom.nn.cuda;
 
 import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.cuda.FathomCuda;
+import dev.fathom.bindings.generated.cuda.fathom_cuda_conv2d_dx90_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_conv2d_dx_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_conv_d_weight_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_conv_transpose2d_dx_args;
@@ -27,11 +28,13 @@ final class CudaConvBackward extends CudaFamily {
   private static final int LEAST_BLOCK_PIXELS = 256;
 
   private final Products products;
+  private final HopperConv hopper;
   private final CudaResample resample;
 
-  CudaConvBackward(Engine engine, Products products, CudaResample resample) {
+  CudaConvBackward(Engine engine, Products products, HopperConv hopper, CudaResample resample) {
     super(engine);
     this.products = products;
+    this.hopper = hopper;
     this.resample = resample;
   }
 
@@ -56,10 +59,17 @@ final class CudaConvBackward extends CudaFamily {
     long taps = (long) shape.kernel() * shape.kernel();
     long outPixels = dy.size() / shape.out();
     long mapSize = batch * height * width * shape.in();
-    GemmPlan dxPlan = dxPlan(shape, batch, height, width, aligned(dy));
+    HopperConv.Maps maps = HopperConv.Maps.of(shape, batch, height, width);
+    GemmPlan dxPlan =
+        hopper.takesDx(shape, aligned(dy))
+            ? hopper.dxPlan(shape, maps)
+            : dxPlan(shape, batch, height, width, aligned(dy));
     GemmPlan weightPlan =
-        weightPlan(shape.out(), shape.in(), taps, outPixels, aligned(dy) && aligned(x));
+        hopper.takesWeight(shape, aligned(dy, x))
+            ? hopper.weightPlan(shape, maps)
+            : weightPlan(shape.out(), shape.in(), taps, outPixels, aligned(dy, x));
     boolean needsMap = sourceResized && (dWeight != null || reluInput);
+    boolean needsRelu = reluInput && dWeight != null && weightPlan.tile().stays();
     synchronized (engine) {
       Engine.Scratch scratch =
           engine.scratch(
@@ -71,7 +81,8 @@ final class CudaConvBackward extends CudaFamily {
               dx != null && dxPlan.splits() > 1 ? 4L * dxPlan.splits() * mapSize : 0,
               dWeight != null
                   ? taps * 4 * weightPlan.splits() * shape.out() * eights(shape.in())
-                  : 0);
+                  : 0,
+              needsRelu ? elementBytes() * mapSize : 0);
       long dz = activated != null ? scratch.part(0) : dy.address();
       if (activated != null || dBias != null) {
         products.differentiate(
@@ -117,6 +128,7 @@ final class CudaConvBackward extends CudaFamily {
                 : dx;
         dx(
             shape,
+            maps,
             dz,
             scratch.part(4),
             reluInput ? map : null,
@@ -131,7 +143,22 @@ final class CudaConvBackward extends CudaFamily {
         }
       }
       if (dWeight != null) {
-        int margin = (shape.kernel() - 1) / 2;
+        if (weightPlan.tile().stays()) {
+          if (needsRelu) {
+            // relu(map) is the map times the ReLU's derivative there.
+            products.differentiate(
+                map.address(), map, scratch.part(7), 0, maps.pixels(), shape.in(), Activation.RELU);
+          }
+          hopper.dWeight(
+              shape,
+              maps,
+              dz,
+              needsRelu ? scratch.part(7) : map.address(),
+              dWeight,
+              scratch.part(6),
+              weightPlan);
+          return;
+        }
         dWeight(
             dz,
             dy.shape(),
@@ -140,7 +167,7 @@ final class CudaConvBackward extends CudaFamily {
             scratch.part(6),
             shape.kernel(),
             shape.stride(),
-            margin,
+            (shape.kernel() - 1) / 2,
             reluInput,
             weightPlan);
       }
@@ -174,6 +201,7 @@ final class CudaConvBackward extends CudaFamily {
 
   private void dx(
       Conv2dShape shape,
+      HopperConv.Maps maps,
       long dz,
       long packed,
       @Nullable Tensor gate,
@@ -183,16 +211,20 @@ final class CudaConvBackward extends CudaFamily {
       boolean accumulate,
       long partial,
       GemmPlan plan) {
-    long batch = dx.extent(0);
-    MemorySegment args = Native.arguments(fathom_cuda_conv2d_dx_args.layout());
+    boolean stays = plan.tile().stays();
+    long batch = stays ? maps.batch() : dx.extent(0);
+    MemorySegment whole =
+        Native.arguments(
+            stays ? fathom_cuda_conv2d_dx90_args.layout() : fathom_cuda_conv2d_dx_args.layout());
+    MemorySegment args = stays ? fathom_cuda_conv2d_dx90_args.dx(whole) : whole;
     fathom_cuda_conv2d_dx_args.dz(args, address(dz));
     fathom_cuda_conv2d_dx_args.packed(args, address(packed));
     fathom_cuda_conv2d_dx_args.gate(args, address(gate));
     fathom_cuda_conv2d_dx_args.dx(args, address(dx));
     fathom_cuda_conv2d_dx_args.partial(args, address(partial));
     fathom_cuda_conv2d_dx_args.batch(args, Math.toIntExact(batch));
-    fathom_cuda_conv2d_dx_args.height(args, Math.toIntExact(height));
-    fathom_cuda_conv2d_dx_args.width(args, Math.toIntExact(width));
+    fathom_cuda_conv2d_dx_args.height(args, Math.toIntExact(stays ? maps.height() : height));
+    fathom_cuda_conv2d_dx_args.width(args, Math.toIntExact(stays ? maps.width() : width));
     fathom_cuda_conv2d_dx_args.in(args, shape.in());
     fathom_cuda_conv2d_dx_args.out(args, shape.out());
     fathom_cuda_conv2d_dx_args.kernel(args, shape.kernel());
@@ -215,12 +247,15 @@ final class CudaConvBackward extends CudaFamily {
           args);
       return;
     }
-    long pixels = batch * ceil(height, shape.stride()) * ceil(width, shape.stride());
-    products.product(
-        "fathom_conv2d_dx", plan, pixels, shape.in(), shape.stride() * shape.stride(), args);
+    if (stays) {
+      hopper.dx(whole, shape, maps, dz, packed, plan);
+    } else {
+      long pixels = batch * ceil(height, shape.stride()) * ceil(width, shape.stride());
+      products.product(
+          "fathom_conv2d_dx", plan, pixels, shape.in(), shape.stride() * shape.stride(), args);
+    }
     if (plan.splits() > 1) {
-      products.reduce(
-          "fathom_conv2d_dx_reduce", batch * height * width * ceil(shape.in(), 8), args);
+      products.reduce("fathom_conv2d_dx_reduce", maps.pixels() * ceil(shape.in(), 8), args);
     }
   }
 

@@ -19,6 +19,26 @@ abstract class CudaFamily {
     this.engine = engine;
   }
 
+  /** A kernel that is looked up at its first launch. */
+  final class Kernel {
+
+    private final String name;
+    private @Nullable CudaKernel found;
+
+    Kernel(String name) {
+      this.name = name;
+    }
+
+    private CudaKernel get() {
+      CudaKernel kernel = found;
+      if (kernel == null) {
+        kernel = engine.kernel(name);
+        found = kernel;
+      }
+      return kernel;
+    }
+  }
+
   /** A tensor's address for a kernel's struct, or NULL for none. */
   static MemorySegment address(@Nullable Tensor tensor) {
     return tensor == null ? MemorySegment.NULL : MemorySegment.ofAddress(tensor.address());
@@ -46,6 +66,26 @@ abstract class CudaFamily {
       int shared,
       MemorySegment args) {
     launch(engine.kernel(kernel), gridX, gridY, gridZ, threads, shared, args);
+  }
+
+  final void launch(Kernel kernel, long gridX, int threads, MemorySegment args) {
+    launch(kernel.get(), gridX, 1, 1, threads, 0, args);
+  }
+
+  final void launch(
+      Kernel kernel, long gridX, long gridY, int threads, int shared, MemorySegment args) {
+    launch(kernel.get(), gridX, gridY, 1, threads, shared, args);
+  }
+
+  final void launch(
+      Kernel kernel,
+      long gridX,
+      long gridY,
+      long gridZ,
+      int threads,
+      int shared,
+      MemorySegment args) {
+    launch(kernel.get(), gridX, gridY, gridZ, threads, shared, args);
   }
 
   final void launch(

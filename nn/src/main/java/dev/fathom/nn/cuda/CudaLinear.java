@@ -18,7 +18,7 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /** kernels/cuda/linear.cu, linear_backward.cu, linear90.cu and linear_backward90.cu. */
-final class CudaLinear extends CudaFamily implements LinearOps {
+class CudaLinear extends CudaFamily implements LinearOps {
 
   /** Rows of a copy of an operand that is not contiguous along K. */
   private static final int DEPTH = FathomCuda.FATHOM_GEMM90_K();
@@ -37,6 +37,11 @@ final class CudaLinear extends CudaFamily implements LinearOps {
     Tensor packed = memory.allocate(engine.elements(), out, eights(in));
     products.pack(weight, null, packed.address(), out, 1, in, in, 0, 1);
     return packed;
+  }
+
+  @Override
+  public boolean packsByRounding(long in) {
+    return eights(in) == in;
   }
 
   @Override

@@ -6,10 +6,11 @@ import dev.fathom.bindings.generated.cuda.fathom_cuda_alignment_loss_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_cross_entropy_loss_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_map_loss_args;
 import dev.fathom.nn.op.LossOps;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -19,12 +20,25 @@ final class CudaLoss extends CudaFamily implements LossOps {
   private static final String[] LEVELS = {"_high", "_middle", "_low"};
   private static final int COUNT_OFFSET = 8;
 
+  private final List<Kernel> median = levels("fathom_loss_median");
+  private final List<Kernel> trimming = levels("fathom_ssi_loss_trim");
+  private final Kernel ssiSums = new Kernel("fathom_ssi_loss_sums");
+  private final Kernel ssiGradient = new Kernel("fathom_ssi_loss_gradient");
+  private final Kernel matchingSums = new Kernel("fathom_gradient_matching_loss_sums");
+  private final Kernel matchingGradient = new Kernel("fathom_gradient_matching_loss_gradient");
+  private final Kernel siLogSums = new Kernel("fathom_silog_loss_sums");
+  private final Kernel siLogGradient = new Kernel("fathom_silog_loss_gradient");
+  private final Kernel alignmentSums = new Kernel("fathom_alignment_loss_sums");
+  private final Kernel alignmentGradient = new Kernel("fathom_alignment_loss_gradient");
+  private final Kernel crossEntropySums = new Kernel("fathom_cross_entropy_loss_sums");
+  private final Kernel crossEntropyGradient = new Kernel("fathom_cross_entropy_loss_gradient");
+
   CudaLoss(Engine engine) {
     super(engine);
   }
 
   @Override
-  public double scaleShiftInvariant(
+  public Scalar scaleShiftInvariant(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
@@ -39,7 +53,7 @@ final class CudaLoss extends CudaFamily implements LossOps {
   }
 
   @Override
-  public double cutMix(
+  public Scalar cutMix(
       Tensor prediction,
       Tensor inside,
       Tensor outside,
@@ -47,24 +61,12 @@ final class CudaLoss extends CudaFamily implements LossOps {
       double factor,
       @Nullable Tensor dPrediction) {
     requireMaps("cutMix", prediction, inside, outside, dPrediction);
-    if (boxes.size() != prediction.extent(0)) {
-      throw new IllegalArgumentException(
-          "cutMix: " + boxes.size() + " boxes for " + prediction.extent(0) + " pictures");
-    }
-    for (Box box : boxes) {
-      if (box.top() < 0
-          || box.left() < 0
-          || box.bottom() > prediction.extent(1)
-          || box.right() > prediction.extent(2)
-          || box.top() > box.bottom()
-          || box.left() > box.right()) {
-        throw new IllegalArgumentException("cutMix: " + box + " in pictures " + prediction);
-      }
-    }
+    Boxes.require(
+        "cutMix", boxes, prediction.extent(0), prediction.extent(1), prediction.extent(2));
     return normalised(prediction, inside, outside, null, boxes, 0, factor, dPrediction);
   }
 
-  private double normalised(
+  private Scalar normalised(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor outside,
@@ -84,40 +86,27 @@ final class CudaLoss extends CudaFamily implements LossOps {
         regions
             * (FathomCuda.FATHOM_CUDA_LOSS_REGION_BYTES()
                 + chunks * FathomCuda.FATHOM_CUDA_LOSS_CHUNK_BYTES());
-    try (Arena arena = Arena.ofConfined()) {
-      synchronized (engine) {
-        Engine.Scratch scratch = engine.scratch(zeros + rest, boxes == null ? 0 : 32 * batch);
-        engine.zero(scratch.part(0), zeros);
-        if (boxes != null) {
-          engine.copyToDevice(scratch.part(1), corners(boxes, arena), 32 * batch);
-        }
-        MemorySegment args =
-            mapArguments(prediction, target, outside, mask, gradient, scratch.part(0), factor);
-        fathom_cuda_map_loss_args.boxes(args, address(boxes == null ? 0 : scratch.part(1)));
-        fathom_cuda_map_loss_args.trim(args, trim);
-        levels("fathom_loss_median", chunks, regions, args);
-        if (trim > 0) {
-          levels("fathom_ssi_loss_trim", chunks, regions, args);
-        }
-        onMaps("fathom_ssi_loss_sums", chunks, regions, args);
-        if (gradient != null) {
-          onMaps("fathom_ssi_loss_gradient", chunks, regions, args);
-        }
-        return engine.readResult().get(ValueLayout.JAVA_DOUBLE, 0);
+    synchronized (engine) {
+      Engine.Scratch scratch = engine.scratch(zeros + rest, boxes == null ? 0 : 32 * batch);
+      engine.zero(scratch.part(0), zeros);
+      if (boxes != null) {
+        engine.upload(scratch.part(1), Boxes.corners(boxes), 32 * batch);
       }
+      Results.Result loss = engine.newResult();
+      MemorySegment args =
+          mapArguments(prediction, target, outside, mask, gradient, loss, scratch.part(0), factor);
+      fathom_cuda_map_loss_args.boxes(args, address(boxes == null ? 0 : scratch.part(1)));
+      fathom_cuda_map_loss_args.trim(args, trim);
+      onMaps(median, chunks, regions, args);
+      if (trim > 0) {
+        onMaps(trimming, chunks, regions, args);
+      }
+      onMaps(ssiSums, chunks, regions, args);
+      if (gradient != null) {
+        onMaps(ssiGradient, chunks, regions, args);
+      }
+      return new CudaScalar(loss.copy());
     }
-  }
-
-  private static MemorySegment corners(List<Box> boxes, Arena arena) {
-    MemorySegment corners = arena.allocate(ValueLayout.JAVA_LONG, 4L * boxes.size());
-    long at = 0;
-    for (Box box : boxes) {
-      corners.setAtIndex(ValueLayout.JAVA_LONG, at++, box.top());
-      corners.setAtIndex(ValueLayout.JAVA_LONG, at++, box.left());
-      corners.setAtIndex(ValueLayout.JAVA_LONG, at++, box.bottom());
-      corners.setAtIndex(ValueLayout.JAVA_LONG, at++, box.right());
-    }
-    return corners;
   }
 
   private MemorySegment mapArguments(
@@ -126,6 +115,7 @@ final class CudaLoss extends CudaFamily implements LossOps {
       @Nullable Tensor outside,
       @Nullable Tensor mask,
       @Nullable Tensor gradient,
+      Results.Result loss,
       long workspace,
       double factor) {
     MemorySegment args = Native.arguments(fathom_cuda_map_loss_args.layout());
@@ -134,7 +124,7 @@ final class CudaLoss extends CudaFamily implements LossOps {
     fathom_cuda_map_loss_args.outside(args, address(outside));
     fathom_cuda_map_loss_args.mask(args, address(mask));
     fathom_cuda_map_loss_args.gradient(args, address(gradient));
-    fathom_cuda_map_loss_args.loss(args, address(engine.resultAddress()));
+    fathom_cuda_map_loss_args.loss(args, address(loss.address()));
     fathom_cuda_map_loss_args.workspace(args, address(workspace));
     fathom_cuda_map_loss_args.batch(args, prediction.extent(0));
     fathom_cuda_map_loss_args.height(args, prediction.extent(1));
@@ -143,18 +133,22 @@ final class CudaLoss extends CudaFamily implements LossOps {
     return args;
   }
 
-  private void levels(String kernel, long chunks, long regions, MemorySegment args) {
-    for (String level : LEVELS) {
-      onMaps(kernel + level, chunks, regions, args);
+  private List<Kernel> levels(String kernel) {
+    return Arrays.stream(LEVELS).map(level -> new Kernel(kernel + level)).toList();
+  }
+
+  private void onMaps(List<Kernel> kernels, long gridX, long gridY, MemorySegment args) {
+    for (Kernel kernel : kernels) {
+      onMaps(kernel, gridX, gridY, args);
     }
   }
 
-  private void onMaps(String kernel, long gridX, long gridY, MemorySegment args) {
+  private void onMaps(Kernel kernel, long gridX, long gridY, MemorySegment args) {
     launch(kernel, gridX, gridY, FathomCuda.FATHOM_CUDA_LOSS_THREADS(), 0, args);
   }
 
   @Override
-  public double gradientMatching(
+  public Scalar gradientMatching(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
@@ -179,19 +173,20 @@ final class CudaLoss extends CudaFamily implements LossOps {
     synchronized (engine) {
       long workspace = engine.scratch(zeros + rest).part(0);
       engine.zero(workspace, zeros);
+      Results.Result loss = engine.newResult();
       MemorySegment args =
-          mapArguments(prediction, target, null, mask, dPrediction, workspace, factor);
-      levels("fathom_loss_median", chunks, batch, args);
-      onMaps("fathom_gradient_matching_loss_sums", tiles, batch, args);
+          mapArguments(prediction, target, null, mask, dPrediction, loss, workspace, factor);
+      onMaps(median, chunks, batch, args);
+      onMaps(matchingSums, tiles, batch, args);
       if (dPrediction != null) {
-        onMaps("fathom_gradient_matching_loss_gradient", chunks, batch, args);
+        onMaps(matchingGradient, chunks, batch, args);
       }
-      return engine.readResult().get(ValueLayout.JAVA_DOUBLE, 0);
+      return new CudaScalar(loss.copy());
     }
   }
 
   @Override
-  public double siLog(
+  public Scalar siLog(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
@@ -205,14 +200,15 @@ final class CudaLoss extends CudaFamily implements LossOps {
       long workspace =
           engine.scratch(header + chunks * FathomCuda.FATHOM_CUDA_LOSS_CHUNK_BYTES()).part(0);
       engine.zero(workspace, header);
+      Results.Result loss = engine.newResult();
       MemorySegment args =
-          mapArguments(prediction, target, null, mask, dPrediction, workspace, factor);
+          mapArguments(prediction, target, null, mask, dPrediction, loss, workspace, factor);
       fathom_cuda_map_loss_args.beta(args, beta);
-      onMaps("fathom_silog_loss_sums", chunks, 1, args);
+      onMaps(siLogSums, chunks, 1, args);
       if (dPrediction != null) {
-        onMaps("fathom_silog_loss_gradient", chunks, 1, args);
+        onMaps(siLogGradient, chunks, 1, args);
       }
-      return engine.readResult().get(ValueLayout.JAVA_DOUBLE, 0);
+      return new CudaScalar(loss.copy());
     }
   }
 
@@ -225,30 +221,32 @@ final class CudaLoss extends CudaFamily implements LossOps {
     long rows = student.size() / channels;
     synchronized (engine) {
       long workspace = rowsWorkspace(rows);
+      Results.Result loss = engine.newResult();
       MemorySegment args = Native.arguments(fathom_cuda_alignment_loss_args.layout());
       fathom_cuda_alignment_loss_args.student(args, address(student));
       fathom_cuda_alignment_loss_args.frozen(args, address(frozen));
       fathom_cuda_alignment_loss_args.gradient(args, address(dStudent));
-      fathom_cuda_alignment_loss_args.loss(args, address(engine.resultAddress()));
-      fathom_cuda_alignment_loss_args.kept(args, address(engine.resultAddress() + COUNT_OFFSET));
+      fathom_cuda_alignment_loss_args.loss(args, address(loss.address()));
+      fathom_cuda_alignment_loss_args.kept(args, address(loss.address() + COUNT_OFFSET));
       fathom_cuda_alignment_loss_args.workspace(args, address(workspace));
       fathom_cuda_alignment_loss_args.rows(args, rows);
       fathom_cuda_alignment_loss_args.channels(args, channels);
       fathom_cuda_alignment_loss_args.margin(args, margin);
       fathom_cuda_alignment_loss_args.factor(args, factor);
       long blocks = ceil(rows, FathomCuda.FATHOM_CUDA_LOSS_ROWS());
-      onMaps("fathom_alignment_loss_sums", blocks, 1, args);
+      onMaps(alignmentSums, blocks, 1, args);
       if (dStudent != null) {
-        onMaps("fathom_alignment_loss_gradient", blocks, 1, args);
+        onMaps(alignmentGradient, blocks, 1, args);
       }
-      MemorySegment result = engine.readResult();
+      var _ = loss.copy();
       return new Alignment(
-          result.get(ValueLayout.JAVA_DOUBLE, 0), result.get(ValueLayout.JAVA_LONG, COUNT_OFFSET));
+          new CudaScalar(loss),
+          () -> (double) loss.read().get(ValueLayout.JAVA_LONG, COUNT_OFFSET));
     }
   }
 
   @Override
-  public double crossEntropy(
+  public Scalar crossEntropy(
       Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits) {
     requireElements("crossEntropy", logits, dLogits);
     requireFloats("crossEntropy", target);
@@ -257,21 +255,22 @@ final class CudaLoss extends CudaFamily implements LossOps {
     long rows = logits.size() / classes;
     synchronized (engine) {
       long workspace = rowsWorkspace(rows);
+      Results.Result loss = engine.newResult();
       MemorySegment args = Native.arguments(fathom_cuda_cross_entropy_loss_args.layout());
       fathom_cuda_cross_entropy_loss_args.logits(args, address(logits));
       fathom_cuda_cross_entropy_loss_args.target(args, address(target));
       fathom_cuda_cross_entropy_loss_args.gradient(args, address(dLogits));
-      fathom_cuda_cross_entropy_loss_args.loss(args, address(engine.resultAddress()));
+      fathom_cuda_cross_entropy_loss_args.loss(args, address(loss.address()));
       fathom_cuda_cross_entropy_loss_args.workspace(args, address(workspace));
       fathom_cuda_cross_entropy_loss_args.rows(args, rows);
       fathom_cuda_cross_entropy_loss_args.classes(args, classes);
       fathom_cuda_cross_entropy_loss_args.factor(args, factor);
       long blocks = ceil(rows, FathomCuda.FATHOM_CUDA_LOSS_ROWS());
-      onMaps("fathom_cross_entropy_loss_sums", blocks, 1, args);
+      onMaps(crossEntropySums, blocks, 1, args);
       if (dLogits != null) {
-        onMaps("fathom_cross_entropy_loss_gradient", blocks, 1, args);
+        onMaps(crossEntropyGradient, blocks, 1, args);
       }
-      return engine.readResult().get(ValueLayout.JAVA_DOUBLE, 0);
+      return new CudaScalar(loss.copy());
     }
   }
 

@@ -1,6 +1,5 @@
 package dev.fathom.nn.cuda;
 
-import dev.fathom.bindings.cuda.CudaOutOfMemoryException;
 import dev.fathom.bindings.cuda.DeviceMemory;
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.ElementType;
@@ -29,14 +28,7 @@ final class CudaMemory implements BlockMemory {
       throw new IllegalStateException("memory used after close");
     }
     long size = Math.max(type.bytes() * Tensor.sizeOf(shape), 4);
-    DeviceMemory block;
-    try {
-      block = engine.stream().allocate(size);
-    } catch (CudaOutOfMemoryException e) {
-      OutOfMemoryError error = new OutOfMemoryError(e.getMessage());
-      error.initCause(e);
-      throw error;
-    }
+    DeviceMemory block = engine.allocate(size);
     Tensor tensor = Tensor.onDevice(block.address(), type, shape);
     live.put(tensor, block);
     bytes += size;

@@ -17,6 +17,13 @@ final class CudaPatchEmbed extends CudaFamily implements PatchEmbedOps {
 
   private static final int PACK_THREADS = 256;
 
+  private final Kernel pack = new Kernel("fathom_patch_embed_pack");
+  private final Kernel embed = new Kernel("fathom_patch_embed");
+  private final Kernel backwardWeight = new Kernel("fathom_patch_embed_backward_weight");
+  private final Kernel backwardWeightSum = new Kernel("fathom_patch_embed_backward_weight_sum");
+  private final Kernel backwardTokens = new Kernel("fathom_patch_embed_backward_tokens");
+  private final Kernel backwardBias = new Kernel("fathom_patch_embed_backward_bias");
+
   CudaPatchEmbed(Engine engine) {
     super(engine);
   }
@@ -36,10 +43,7 @@ final class CudaPatchEmbed extends CudaFamily implements PatchEmbedOps {
       fathom_cuda_patch_embed_pack_args.packed(args, address(packed));
       fathom_cuda_patch_embed_pack_args.patch(args, Math.toIntExact(patch));
       fathom_cuda_patch_embed_pack_args.channels(args, Math.toIntExact(channels));
-      launch("fathom_patch_embed_pack", ceil(packed.size(), PACK_THREADS), PACK_THREADS, args);
-      if (!weight.onDevice()) {
-        engine.stream().synchronize();
-      }
+      launch(pack, ceil(packed.size(), PACK_THREADS), PACK_THREADS, args);
     }
     return packed;
   }
@@ -73,7 +77,7 @@ final class CudaPatchEmbed extends CudaFamily implements PatchEmbedOps {
     fathom_cuda_patch_embed_args.patch(args, patch);
     fathom_cuda_patch_embed_args.channels(args, Math.toIntExact(channels));
     launch(
-        "fathom_patch_embed",
+        embed,
         ceil(rows, tile),
         ceil(channels, tile),
         FathomCuda.FATHOM_PATCH_THREADS(),
@@ -124,7 +128,7 @@ final class CudaPatchEmbed extends CudaFamily implements PatchEmbedOps {
     fathom_cuda_patch_embed_backward_args.class_token(args, 1);
     fathom_cuda_patch_embed_backward_args.slices(args, Math.toIntExact(slices));
     launch(
-        "fathom_patch_embed_backward_weight",
+        backwardWeight,
         ceil(depth, tile),
         ceil(channels, tile),
         slices,
@@ -132,8 +136,7 @@ final class CudaPatchEmbed extends CudaFamily implements PatchEmbedOps {
         shared,
         args);
     int threads = FathomCuda.FATHOM_PATCH_SUM_THREADS();
-    launch(
-        "fathom_patch_embed_backward_weight_sum", ceil(channels * depth, threads), threads, args);
+    launch(backwardWeightSum, ceil(channels * depth, threads), threads, args);
   }
 
   private void sums(
@@ -158,9 +161,9 @@ final class CudaPatchEmbed extends CudaFamily implements PatchEmbedOps {
     fathom_cuda_patch_embed_sums_args.blocks(args, Math.toIntExact(blocks));
     long columns = ceil(channels, FathomCuda.FATHOM_PATCH_SUM_COLUMNS());
     int threads = FathomCuda.FATHOM_PATCH_SUM_THREADS();
-    launch("fathom_patch_embed_backward_tokens", columns, blocks, threads, 0, args);
+    launch(backwardTokens, columns, blocks, threads, 0, args);
     if (dBias != null) {
-      launch("fathom_patch_embed_backward_bias", columns, threads, args);
+      launch(backwardBias, columns, threads, args);
     }
   }
 }

@@ -110,7 +110,7 @@ final class CudaResample extends CudaFamily implements ResampleOps {
     }
     synchronized (engine) {
       long staged = engine.scratch(bytes).part(0);
-      engine.copyToDevice(staged, pixels, bytes);
+      engine.upload(staged, pixels, bytes);
       MemorySegment args = Native.arguments(fathom_cuda_preprocess_args.layout());
       fathom_cuda_preprocess_args.pixels(args, address(staged));
       fathom_cuda_preprocess_args.y(args, address(y));
@@ -126,8 +126,6 @@ final class CudaResample extends CudaFamily implements ResampleOps {
       }
       int threads = FathomCuda.FATHOM_RESAMPLE_THREADS();
       launch("fathom_preprocess", y.extent(1), ceil(y.extent(2), threads), threads, 0, args);
-      // The caller may free the pixels, which are not page-locked.
-      engine.stream().synchronize();
     }
   }
 

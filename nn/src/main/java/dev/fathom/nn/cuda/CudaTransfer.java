@@ -6,12 +6,14 @@ import dev.fathom.bindings.generated.cuda.fathom_cuda_convert_args;
 import dev.fathom.nn.op.TransferOps;
 import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.util.function.Supplier;
 
 /** Copies over the bus, and kernels/cuda/vector.cu where the type changes. */
 final class CudaTransfer extends CudaFamily implements TransferOps {
+
+  private final Kernel fromFloat = new Kernel("fathom_elem_from_float");
+  private final Kernel toFloat = new Kernel("fathom_float_from_elem");
 
   CudaTransfer(Engine engine) {
     super(engine);
@@ -20,28 +22,20 @@ final class CudaTransfer extends CudaFamily implements TransferOps {
   @Override
   public void write(float[] values, Tensor y) {
     requireSize("write", values.length, y);
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment host = arena.allocate(Math.max(4L * values.length, 4), 4);
-      MemorySegment.copy(values, 0, host, ValueLayout.JAVA_FLOAT, 0, values.length);
-      upload(host, y);
-    }
+    upload(MemorySegment.ofArray(values), y);
   }
 
   @Override
   public void write(Tensor x, Tensor y) {
     requireSize("write", x.size(), y);
     requireFloats("write", x);
-    upload(x.data().asSlice(0, x.bytes()), y);
+    upload(x.data(), y);
   }
 
   @Override
   public float[] read(Tensor x) {
     float[] values = new float[Math.toIntExact(x.size())];
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment host = arena.allocate(Math.max(4L * values.length, 4), 4);
-      download(x, host);
-      MemorySegment.copy(host, ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
-    }
+    download(x, MemorySegment.ofArray(values));
     return values;
   }
 
@@ -50,6 +44,22 @@ final class CudaTransfer extends CudaFamily implements TransferOps {
     requireSize("read", x.size(), y);
     requireFloats("read", y);
     download(x, y.data());
+  }
+
+  @Override
+  public Supplier<float[]> readLater(Tensor x) {
+    if (x.size() == 0) {
+      return () -> new float[0];
+    }
+    int count = Math.toIntExact(x.size());
+    synchronized (engine) {
+      Downloads.Download download = engine.downloadLater(floats(x), 4L * count);
+      return () -> {
+        float[] values = new float[count];
+        download.read(MemorySegment.ofArray(values));
+        return values;
+      };
+    }
   }
 
   private static void requireSize(String operator, long size, Tensor y) {
@@ -65,14 +75,12 @@ final class CudaTransfer extends CudaFamily implements TransferOps {
     }
     synchronized (engine) {
       if (y.type() == ElementType.FLOAT32) {
-        engine.copyToDevice(y.address(), host, 4 * y.size());
+        engine.upload(y.address(), host, 4 * y.size());
       } else {
         long staged = engine.scratch(4 * y.size()).part(0);
-        engine.copyToDevice(staged, host, 4 * y.size());
-        convert("fathom_elem_from_float", staged, y.address(), y.size());
+        engine.upload(staged, host, 4 * y.size());
+        convert(fromFloat, staged, y.address(), y.size());
       }
-      // The caller may free the host's memory, which is not page-locked.
-      engine.stream().synchronize();
     }
   }
 
@@ -81,17 +89,21 @@ final class CudaTransfer extends CudaFamily implements TransferOps {
       return;
     }
     synchronized (engine) {
-      long source = x.address();
-      if (x.type() != ElementType.FLOAT32) {
-        source = engine.scratch(4 * x.size()).part(0);
-        convert("fathom_float_from_elem", x.address(), source, x.size());
-      }
-      engine.copyToHost(host, source, 4 * x.size());
-      engine.stream().synchronize();
+      engine.download(host, floats(x), 4 * x.size());
     }
   }
 
-  private void convert(String kernel, long x, long y, long n) {
+  /** Where the elements are as float32: in scratch memory, if they are not. */
+  private long floats(Tensor x) {
+    if (x.type() == ElementType.FLOAT32) {
+      return x.address();
+    }
+    long converted = engine.scratch(4 * x.size()).part(0);
+    convert(toFloat, x.address(), converted, x.size());
+    return converted;
+  }
+
+  private void convert(Kernel kernel, long x, long y, long n) {
     MemorySegment args = Native.arguments(fathom_cuda_convert_args.layout());
     fathom_cuda_convert_args.x(args, address(x));
     fathom_cuda_convert_args.y(args, address(y));

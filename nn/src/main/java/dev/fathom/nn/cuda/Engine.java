@@ -4,24 +4,24 @@ import dev.fathom.bindings.cuda.CudaContext;
 import dev.fathom.bindings.cuda.CudaException;
 import dev.fathom.bindings.cuda.CudaKernel;
 import dev.fathom.bindings.cuda.CudaModule;
+import dev.fathom.bindings.cuda.CudaOutOfMemoryException;
 import dev.fathom.bindings.cuda.CudaStream;
 import dev.fathom.bindings.cuda.DeviceMemory;
-import dev.fathom.bindings.cuda.PinnedMemory;
 import dev.fathom.bindings.cuda.TensorMapShape;
 import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What operator families share: one context, one stream, the kernels, scratch memory. All work goes
- * to the one stream, in the order in which operators are called, so that scratch memory and freed
- * tensors can be used again at once. Whoever launches more than one kernel, or uses scratch memory,
- * holds this object's lock meanwhile.
+ * What operator families share: one context, one stream, the kernels, scratch memory, the ways to
+ * and from the host. All work goes to the one stream, in the order in which operators are called,
+ * so that scratch memory and freed tensors can be used again at once. Whoever launches more than
+ * one kernel, uses scratch memory or copies to or from the host holds this object's lock meanwhile.
  */
 final class Engine implements AutoCloseable {
 
@@ -31,16 +31,14 @@ final class Engine implements AutoCloseable {
   /** Alignment of the parts of scratch memory. */
   private static final long ALIGNMENT = 256;
 
-  /** Room for what a kernel gives back to the host: a loss, a count, a norm. */
-  private static final int RESULT_BYTES = 256;
-
   private final CudaContext context;
   private final ElementType elements;
   private final CudaStream stream;
   private final List<CudaModule> modules;
-  private final Map<String, CudaKernel> kernels = new HashMap<>();
-  private final DeviceMemory result;
-  private final PinnedMemory hostResult;
+  private final Map<String, CudaKernel> kernels = new ConcurrentHashMap<>();
+  private final Staging staging;
+  private final Downloads downloads;
+  private final Results results;
   private final int multiprocessors;
   private final boolean hopper;
   private @Nullable DeviceMemory scratch;
@@ -51,8 +49,9 @@ final class Engine implements AutoCloseable {
     elements = images.elements();
     stream = context.newStream();
     modules = images.load(context);
-    result = context.allocate(RESULT_BYTES);
-    hostResult = context.allocatePinned(RESULT_BYTES);
+    staging = new Staging(context, stream);
+    downloads = new Downloads(context, stream);
+    results = new Results(context, stream);
     multiprocessors = context.device().multiprocessors();
     hopper = elements == ElementType.BFLOAT16 && context.device().capability() == HOPPER;
   }
@@ -107,16 +106,15 @@ final class Engine implements AutoCloseable {
    *
    * @throws IllegalStateException if no module has it
    */
-  synchronized CudaKernel kernel(String name) {
+  CudaKernel kernel(String name) {
     CudaKernel known = kernels.get(name);
-    if (known != null) {
-      return known;
-    }
+    return known != null ? known : kernels.computeIfAbsent(name, this::find);
+  }
+
+  private CudaKernel find(String name) {
     for (CudaModule module : modules) {
       try {
-        CudaKernel kernel = module.kernel(name);
-        kernels.put(name, kernel);
-        return kernel;
+        return module.kernel(name);
       } catch (CudaException e) {
         if (e.code() != CudaException.NOT_FOUND) {
           throw e;
@@ -141,11 +139,11 @@ final class Engine implements AutoCloseable {
     if (current == null || current.byteSize() < end) {
       if (current != null) {
         scratch = null;
+        scratchVersion++;
         current.close();
       }
-      current = stream.allocate(end);
+      current = allocate(end);
       scratch = current;
-      scratchVersion++;
     }
     return new Scratch(current.address(), offsets);
   }
@@ -159,21 +157,42 @@ final class Engine implements AutoCloseable {
     }
   }
 
-  /** Rises when scratch memory moves. */
+  /**
+   * Device memory in the stream's order.
+   *
+   * @throws OutOfMemoryError if there is no room, saying what was asked for and what is in use
+   */
+  DeviceMemory allocate(long bytes) {
+    try {
+      return stream.allocate(bytes);
+    } catch (CudaOutOfMemoryException e) {
+      // What was freed may be in use still by work that the stream has before it.
+      stream.synchronize();
+    }
+    try {
+      return stream.allocate(bytes);
+    } catch (CudaOutOfMemoryException e) {
+      OutOfMemoryError error = new OutOfMemoryError(e.getMessage());
+      error.initCause(e);
+      throw error;
+    }
+  }
+
+  /** Rises when scratch memory moves or goes. */
   synchronized long scratchVersion() {
     return scratchVersion;
   }
 
   /**
    * Where a weight lies on the device. One of the host is copied to scratch memory, which nothing
-   * else may use until it has been read; the host's must live until the stream is waited for.
+   * else may use until the kernel that reads it is launched.
    */
   long onDevice(Tensor weight) {
     if (weight.onDevice()) {
       return weight.address();
     }
     long staged = scratch(weight.bytes()).part(0);
-    copyToDevice(staged, weight.data(), weight.bytes());
+    upload(staged, weight.data(), weight.bytes());
     return staged;
   }
 
@@ -182,19 +201,19 @@ final class Engine implements AutoCloseable {
     return current == null ? 0 : current.byteSize();
   }
 
-  /**
-   * Copies from the host, in the stream's order; the source must live until the stream is waited
-   * for.
-   */
-  void copyToDevice(long destination, MemorySegment source, long bytes) {
-    context.makeCurrent();
-    context.driver().memcpyHtoDAsync(destination, source, bytes, stream.handle());
+  /** Copies from the host, in the stream's order; the source is the caller's again on return. */
+  void upload(long destination, MemorySegment source, long bytes) {
+    staging.upload(destination, source, bytes);
   }
 
-  /** Copies to the host, in the stream's order. */
-  void copyToHost(MemorySegment destination, long source, long bytes) {
-    context.makeCurrent();
-    context.driver().memcpyDtoHAsync(destination, source, bytes, stream.handle());
+  /** Copies to the host what is there after the work so far; waits for it. */
+  void download(MemorySegment destination, long source, long bytes) {
+    staging.download(destination, source, bytes);
+  }
+
+  /** Begins to copy to the host what is there after the work so far. */
+  Downloads.Download downloadLater(long source, long bytes) {
+    return downloads.begin(source, bytes);
   }
 
   /** Copies on the device, in the stream's order. */
@@ -209,17 +228,9 @@ final class Engine implements AutoCloseable {
     context.driver().memsetD8Async(address, (byte) 0, bytes, stream.handle());
   }
 
-  /** Where kernels write what the host wants to know; see {@link #readResult}. */
-  long resultAddress() {
-    return result.address();
-  }
-
-  /** Waits for the kernels so far; what they wrote to {@link #resultAddress}. */
-  MemorySegment readResult() {
-    MemorySegment host = hostResult.segment();
-    stream.copyToHost(host, result);
-    stream.synchronize();
-    return host;
+  /** Room for a number that kernels give back to the host. */
+  Results.Result newResult() {
+    return results.take();
   }
 
   @Override

@@ -89,15 +89,15 @@ record GemmPlan(Tile tile, int splits) {
       return CudaFamily.ceil(m, rows) * CudaFamily.ceil(n, columns);
     }
 
-    /** Depth of a step through K. */
-    private int step() {
-      return stays ? FathomCuda.FATHOM_GEMM90_K() : FathomCuda.FATHOM_GEMM_K();
+    /** Steps through K. */
+    private long depth(long k) {
+      return CudaFamily.ceil(k, stays ? FathomCuda.FATHOM_GEMM90_K() : FathomCuda.FATHOM_GEMM_K());
     }
 
     /** Time of a product in this tile and so many parts, in units that only compare. */
-    private long cost(long m, long n, long depth, int splits, int multiprocessors) {
+    long cost(long m, long n, long k, int splits, int multiprocessors) {
       long waves = CudaFamily.ceil(tiles(m, n) * splits, multiprocessors);
-      long steps = waves * (CudaFamily.ceil(depth, splits) + finishSteps) + fillSteps;
+      long steps = waves * (CudaFamily.ceil(depth(k), splits) + finishSteps) + fillSteps;
       long cost = steps * rows * columns * weight;
       if (splits > 1) {
         cost += (stays ? PART_90 : PART) * splits * m * n / multiprocessors;
@@ -106,11 +106,11 @@ record GemmPlan(Tile tile, int splits) {
       return cost;
     }
 
-    /** Whether a sum of so many steps may be made in so many parts. */
-    private boolean allows(int splits, long depth, long tiles, int multiprocessors) {
+    /** Whether the sums may be made in so many parts. */
+    private boolean allows(long m, long n, long k, int splits, int multiprocessors) {
       return splits == 1
-          || (depth >= (long) (stays ? LEAST_STEPS_90 : LEAST_STEPS) * splits
-              && (!stays || tiles * splits <= (long) MOST_WAVES_90 * multiprocessors));
+          || (depth(k) >= (long) (stays ? LEAST_STEPS_90 : LEAST_STEPS) * splits
+              && (!stays || tiles(m, n) * splits <= (long) MOST_WAVES_90 * multiprocessors));
     }
   }
 
@@ -166,12 +166,11 @@ record GemmPlan(Tile tile, int splits) {
     GemmPlan best = new GemmPlan(tiles.getFirst(), 1);
     long least = Long.MAX_VALUE;
     for (Tile tile : tiles) {
-      long depth = CudaFamily.ceil(k, tile.step());
       for (int splits = 1;
           splits <= Math.min(mostSplits, MOST_SPLITS)
-              && tile.allows(splits, depth, tile.tiles(m, n), multiprocessors);
+              && tile.allows(m, n, k, splits, multiprocessors);
           splits = tile.stays ? splits + 1 : splits * 2) {
-        long cost = tile.cost(m, n, depth, splits, multiprocessors);
+        long cost = tile.cost(m, n, k, splits, multiprocessors);
         if (cost < least) {
           least = cost;
           best = new GemmPlan(tile, splits);

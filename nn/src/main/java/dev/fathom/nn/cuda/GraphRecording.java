@@ -36,6 +36,8 @@ final class GraphRecording implements Recording {
 
   @Override
   public void close() {
+    // It may be running.
+    engine.stream().synchronize();
     graph.close();
   }
 }

@@ -3,13 +3,13 @@ package dev.fathom.nn.cuda;
 import dev.fathom.bindings.generated.cuda.FathomCuda;
 
 /**
- * The box of pixels of a map that a tile of a convolution has for its rows on compute capability
- * 9.0; the rule is that of kernels/cuda/args_conv90.h.
+ * The box of neighbouring pixels of a map that a kernel of a convolution takes at a time on compute
+ * capability 9.0; the rules are those of kernels/cuda/args_conv90.h.
  */
 record PixelBox(int height, int width) {
 
-  /** The box that covers a map with the fewest tiles, of these the widest. */
-  static PixelBox of(long mapHeight, long mapWidth) {
+  /** A box of the rows of a tile, or fewer: the one of fewest tiles, of these the widest. */
+  static PixelBox ofTile(long mapHeight, long mapWidth) {
     int rows = FathomCuda.FATHOM_GEMM90_ROWS();
     PixelBox best = new PixelBox(1, 1);
     long least = Long.MAX_VALUE;
@@ -18,6 +18,21 @@ record PixelBox(int height, int width) {
       long boxes = box.count(mapHeight, mapWidth);
       if (boxes <= least) {
         least = boxes;
+        best = box;
+      }
+    }
+    return best;
+  }
+
+  /**
+   * A box of the pixels of a step of a sum over pixels, exactly as many: the one of fewest steps.
+   */
+  static PixelBox ofStep(long mapHeight, long mapWidth) {
+    int pixels = FathomCuda.FATHOM_GEMM90_K();
+    PixelBox best = new PixelBox(pixels, 1);
+    for (int width = 2; width <= pixels; width *= 2) {
+      PixelBox box = new PixelBox(pixels / width, width);
+      if (box.count(mapHeight, mapWidth) <= best.count(mapHeight, mapWidth)) {
         best = box;
       }
     }

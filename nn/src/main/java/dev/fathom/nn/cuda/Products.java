@@ -114,9 +114,6 @@ final class Products extends CudaFamily {
       fathom_cuda_pack_weight_args.size_b(args, Math.toIntExact(sizeB));
       fathom_cuda_pack_weight_args.in(args, Math.toIntExact(in));
       reduce("fathom_pack_weight", sizeA * sizeB * eights(in), args);
-      if (!weight.onDevice()) {
-        engine.stream().synchronize();
-      }
     }
   }
 

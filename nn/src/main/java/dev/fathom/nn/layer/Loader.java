@@ -43,7 +43,7 @@ public final class Loader {
   }
 
   Parameter linear(String name, long out, long in) {
-    return load(name, backend.linear()::packLinear, out, in);
+    return load(name, backend.linear()::packLinear, backend.linear().packsByRounding(in), out, in);
   }
 
   /** A 1x1 convolution's weight, which is a linear layer's. */
@@ -51,6 +51,7 @@ public final class Loader {
     return load(
         name,
         (weight, target) -> backend.linear().packLinear(weight.view(out, in), target),
+        backend.linear().packsByRounding(in),
         out,
         in,
         1,
@@ -82,8 +83,18 @@ public final class Loader {
   }
 
   private Parameter load(String name, Parameter.@Nullable Packing packing, long... shape) {
+    return load(name, packing, false, shape);
+  }
+
+  /**
+   * Loads a parameter.
+   *
+   * @param rounds whether the packing only rounds
+   */
+  private Parameter load(
+      String name, Parameter.@Nullable Packing packing, boolean rounds, long... shape) {
     if (parameters != null) {
-      Parameter parameter = parameters.add(name, packing);
+      Parameter parameter = rounds ? parameters.addRounded(name) : parameters.add(name, packing);
       return weights.read(
           name,
           shape,

@@ -18,6 +18,11 @@ public interface Backend extends AutoCloseable {
     return ElementType.FLOAT32;
   }
 
+  /** Whether operators return before they are done, so that the host gets ahead of the device. */
+  default boolean runsBehind() {
+    return false;
+  }
+
   /** Memory on this device, the caller's to close. */
   BlockMemory newMemory();
 

@@ -11,6 +11,14 @@ public interface LinearOps {
   Tensor packLinear(Tensor weight, Memory memory);
 
   /**
+   * Whether a packed weight of rows of so many numbers is no more than the weight itself, rounded
+   * to the type of activations.
+   */
+  default boolean packsByRounding(long in) {
+    return false;
+  }
+
+  /**
    * y = residual + scale * activation(x weight^T + bias); null parts are left out.
    *
    * @param x [...,in]

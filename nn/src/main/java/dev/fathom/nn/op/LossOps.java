@@ -5,9 +5,10 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The losses of Depth Anything and of metric fine-tuning. Each gives its value, and writes its
- * gradient times {@code factor} if asked for it. A mask is 0 where a pixel does not count; without
- * one, every pixel does. A pixel that does not count has gradient 0, whatever its value.
+ * The losses of Depth Anything and of metric fine-tuning. Each gives its value, which a device may
+ * still be computing (see {@link Scalar}), and writes its gradient times {@code factor} if asked
+ * for it. A mask is 0 where a pixel does not count; without one, every pixel does. A pixel that
+ * does not count has gradient 0, whatever its value.
  *
  * <p>NaN or infinity among the pixels that count makes the loss NaN, and with it the gradient of
  * what was normalised together: the picture, or the region of a CutMix pair. The derivative of |x|
@@ -40,7 +41,7 @@ public interface LossOps {
    * @param factor multiplies the gradient
    * @param dPrediction [B,H,W], overwritten; null if nobody wants it
    */
-  double scaleShiftInvariant(
+  Scalar scaleShiftInvariant(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
@@ -62,7 +63,7 @@ public interface LossOps {
    * @param factor multiplies the gradient
    * @param dPrediction [B,H,W], overwritten; null if nobody wants it
    */
-  double cutMix(
+  Scalar cutMix(
       Tensor prediction,
       Tensor inside,
       Tensor outside,
@@ -82,7 +83,7 @@ public interface LossOps {
    * @param mask [B,H,W]
    * @param dPrediction [B,H,W], overwritten; null if nobody wants it
    */
-  double gradientMatching(
+  Scalar gradientMatching(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
@@ -95,7 +96,7 @@ public interface LossOps {
    * @param loss the mean of 1 - cosine over the tokens kept; 0 if none is
    * @param kept how many tokens are
    */
-  record Alignment(double loss, long kept) {}
+  record Alignment(Scalar loss, Scalar kept) {}
 
   /**
    * Feature alignment (Depth Anything, section 3.3): 1 - cosine between each token of the student
@@ -122,7 +123,7 @@ public interface LossOps {
    * @param beta 0.15 in ZoeDepth
    * @param dPrediction [B,H,W], overwritten; null if nobody wants it
    */
-  double siLog(
+  Scalar siLog(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
@@ -138,5 +139,5 @@ public interface LossOps {
    * @param target [N,K], not negative; a row sums to 1 or is 0
    * @param dLogits [N,K], overwritten; null if nobody wants it
    */
-  double crossEntropy(Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits);
+  Scalar crossEntropy(Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits);
 }

@@ -1,6 +1,8 @@
 package dev.fathom.nn.op;
 
+import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /** Optimisers on flat vectors of parameters. */
 public interface OptimOps {
@@ -32,4 +34,45 @@ public interface OptimOps {
       double eps,
       double weightDecay,
       double gradientScale);
+
+  /**
+   * What a step reads and changes, all of one size.
+   *
+   * @param value [n], changed
+   * @param gradient [n]
+   * @param m [n], first moment, changed
+   * @param v [n], second moment, changed
+   * @param copy [n] in the backend's type of activations, overwritten with the new values; null for
+   *     none
+   * @param average [n], = averageDecay * average + (1 - averageDecay) * value; null for none
+   * @param averageDecay share of the old average that is kept
+   */
+  record Arrays(
+      Tensor value,
+      Tensor gradient,
+      Tensor m,
+      Tensor v,
+      @Nullable Tensor copy,
+      @Nullable Tensor average,
+      double averageDecay) {}
+
+  /** The numbers of a step; see the formula above. */
+  record Rates(double rate, double beta1, double beta2, double eps, double weightDecay) {}
+
+  /**
+   * What decides about the steps of an optimiser with these betas; no step is counted yet.
+   *
+   * @param memory keeps what it needs on the device
+   */
+  GradientCheck newCheck(Memory memory, double beta1, double beta2);
+
+  /**
+   * A step of AdamW, as above, if the last check let it be taken; else nothing changes, the average
+   * included. The gradients are multiplied by the check's factor as well, and the step's number is
+   * the count of the steps taken.
+   *
+   * @param check of this backend's {@link #newCheck}, with the same betas
+   * @throws IllegalArgumentException if the sizes or types do not fit, or the check is another's
+   */
+  void adamW(Arrays arrays, Rates rates, double gradientScale, GradientCheck check);
 }

@@ -306,52 +306,52 @@ public final class ShapesOnly
   public void resizeBicubicBackward(Tensor dy, double stepY, double stepX, Tensor dx) {}
 
   @Override
-  public double scaleShiftInvariant(
+  public Scalar scaleShiftInvariant(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
       double trim,
       double factor,
       @Nullable Tensor dPrediction) {
-    return 0;
+    return Scalar.of(0);
   }
 
   @Override
-  public double cutMix(
+  public Scalar cutMix(
       Tensor prediction,
       Tensor inside,
       Tensor outside,
       List<Box> boxes,
       double factor,
       @Nullable Tensor dPrediction) {
-    return 0;
+    return Scalar.of(0);
   }
 
   @Override
-  public double gradientMatching(
+  public Scalar gradientMatching(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
       double factor,
       @Nullable Tensor dPrediction) {
-    return 0;
+    return Scalar.of(0);
   }
 
   @Override
   public Alignment alignment(
       Tensor student, Tensor frozen, double margin, double factor, @Nullable Tensor dStudent) {
-    return new Alignment(0, 0);
+    return new Alignment(Scalar.of(0), Scalar.of(0));
   }
 
   @Override
-  public double siLog(
+  public Scalar siLog(
       Tensor prediction,
       Tensor target,
       @Nullable Tensor mask,
       double beta,
       double factor,
       @Nullable Tensor dPrediction) {
-    return 0;
+    return Scalar.of(0);
   }
 
   @Override
@@ -385,6 +385,14 @@ public final class ShapesOnly
       double gradientScale) {}
 
   @Override
+  public GradientCheck newCheck(Memory memory, double beta1, double beta2) {
+    throw new UnsupportedOperationException("nothing is trained on shapes");
+  }
+
+  @Override
+  public void adamW(Arrays arrays, Rates rates, double gradientScale, GradientCheck check) {}
+
+  @Override
   public void fill(Tensor x, float value) {}
 
   @Override
@@ -394,13 +402,16 @@ public final class ShapesOnly
   public void axpby(float a, Tensor x, float b, Tensor y) {}
 
   @Override
-  public double sumOfSquares(Tensor x) {
-    return 0;
+  public void round(Tensor x, Tensor y) {}
+
+  @Override
+  public Scalar sumOfSquares(Tensor x) {
+    return Scalar.of(0);
   }
 
   @Override
-  public double crossEntropy(
+  public Scalar crossEntropy(
       Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits) {
-    return 0;
+    return Scalar.of(0);
   }
 }

@@ -1,6 +1,7 @@
 package dev.fathom.nn.op;
 
 import dev.fathom.nn.tensor.Tensor;
+import java.util.function.Supplier;
 
 /** Copies between the host's memory and a device's. On the CPU both are the same. */
 public interface TransferOps {
@@ -23,6 +24,17 @@ public interface TransferOps {
 
   /** All elements of a tensor, as float32. Waits for whoever computes them. */
   float[] read(Tensor x);
+
+  /**
+   * Begins to read a tensor, which may be overwritten or released then.
+   *
+   * @return gives all elements, as float32, and waits for whoever computes them; to be asked once,
+   *     by any thread
+   */
+  default Supplier<float[]> readLater(Tensor x) {
+    float[] values = read(x);
+    return () -> values;
+  }
 
   /**
    * Copies a tensor of the backend into one of the host, as float32. Waits for whoever computes it.

@@ -16,6 +16,15 @@ public interface VectorOps {
   void axpby(float a, Tensor x, float b, Tensor y);
 
   /**
+   * y = x, rounded to y's type.
+   *
+   * @param x float32
+   * @param y of the backend's type of activations
+   * @throws IllegalArgumentException if the sizes differ
+   */
+  void round(Tensor x, Tensor y);
+
+  /**
    * Takes the places without a number out of x: where x is NaN, mask = 0 and x becomes 0; elsewhere
    * mask = 1.
    *
@@ -27,5 +36,5 @@ public interface VectorOps {
    * The sum of squares, summed in float64 in an order that does not depend on the number of
    * threads; NaN or infinity if an element is.
    */
-  double sumOfSquares(Tensor x);
+  Scalar sumOfSquares(Tensor x);
 }

@@ -2,10 +2,14 @@ package dev.fathom.nn.optim;
 
 import dev.fathom.nn.autograd.Parameters;
 import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.op.GradientCheck;
+import dev.fathom.nn.op.OptimOps;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
 import java.util.List;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; the formula is at
@@ -47,13 +51,21 @@ public final class AdamW {
     }
   }
 
+  /**
+   * What a step must keep to.
+   *
+   * @param clipNorm the norm that gradients are clipped to; 0 for no clipping
+   * @param largestNorm the largest norm of a step that is taken; may be infinite
+   */
+  public record Limits(double clipNorm, double largestNorm) {}
+
   private final Backend backend;
   private final Parameters parameters;
   private final List<Group> groups;
   private final Settings settings;
   private final Tensor firstMoments;
   private final Tensor secondMoments;
-  private long steps;
+  private final GradientCheck check;
 
   /**
    * An optimiser at its first step.
@@ -75,49 +87,80 @@ public final class AdamW {
     secondMoments = memory.allocate(parameters.arenaSize());
     backend.vector().fill(firstMoments, 0);
     backend.vector().fill(secondMoments, 0);
+    check = backend.optim().newCheck(memory, settings.beta1(), settings.beta2());
   }
 
   /**
-   * Changes the values by the gradients, which stay as they are.
+   * Changes the values by the gradients, which stay as they are; but nothing if a loss or the
+   * gradients' norm is not finite, or the norm too large. That is decided where the gradients lie:
+   * on a device that runs behind the host this returns before it is known.
    *
    * @param factor of the schedule, multiplies each group's rate
-   * @param gradientScale multiplies the gradients; below 1 where their norm is clipped
+   * @param losses values that must be finite
+   * @param average follows the values if the step is taken; null for none
+   * @return what was found
+   */
+  public GradientCheck.Finding step(
+      double factor, List<Scalar> losses, Limits limits, @Nullable MovingAverage average) {
+    GradientCheck.Finding finding =
+        check.check(parameters.gradients(), losses, limits.clipNorm(), limits.largestNorm());
+    step(factor, 1, average);
+    return finding;
+  }
+
+  /**
+   * Changes the values by the gradients whatever they are.
+   *
+   * @param factor of the schedule, multiplies each group's rate
+   * @param gradientScale multiplies the gradients
    */
   public void step(double factor, double gradientScale) {
-    steps++;
+    check.accept();
+    step(factor, gradientScale, null);
+  }
+
+  private void step(double factor, double gradientScale, @Nullable MovingAverage average) {
+    Tensor rounded = parameters.currentRounded();
     for (Group group : groups) {
+      OptimOps.Rates rates =
+          new OptimOps.Rates(
+              factor * group.rate(),
+              settings.beta1(),
+              settings.beta2(),
+              settings.eps(),
+              settings.weightDecay());
       for (Parameters.Range range : parameters.ranges(group.members())) {
-        backend
-            .optim()
-            .adamW(
+        OptimOps.Arrays arrays =
+            new OptimOps.Arrays(
                 part(parameters.values(), range),
                 part(parameters.gradients(), range),
                 part(firstMoments, range),
                 part(secondMoments, range),
-                steps,
-                factor * group.rate(),
-                settings.beta1(),
-                settings.beta2(),
-                settings.eps(),
-                settings.weightDecay(),
-                gradientScale);
+                rounded == null ? null : part(rounded, range),
+                average == null ? null : part(average.average(), range),
+                average == null ? 0 : average.decay());
+        backend.optim().adamW(arrays, rates, gradientScale, check);
       }
     }
-    parameters.changed();
+    if (rounded != null) {
+      parameters.changedWithRounded();
+    } else {
+      parameters.changed();
+    }
   }
 
   private static Tensor part(Tensor arena, Parameters.Range range) {
     return arena.slice(range.offset(), range.size());
   }
 
-  /** Steps done. */
+  /** Steps taken; waits for the device. */
   public long steps() {
-    return steps;
+    return check.updates();
   }
 
   /** Says how many steps led to the moments that were read from a checkpoint. */
   public void restore(long steps) {
-    this.steps = steps;
+    check.restore(steps);
   }
 
   /** First moments, an arena as the parameters' values are. */

@@ -6,7 +6,11 @@ import dev.fathom.nn.op.ResampleOps;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
 
-/** An exponential moving average of a network's values, in an arena as theirs. */
+/**
+ * An exponential moving average of a network's values, in an arena as theirs: average = decay *
+ * average + (1 - decay) * values, with each step that {@link AdamW} takes with it, of the
+ * parameters that are trained.
+ */
 public final class MovingAverage {
 
   private static final long PIECE = 1 << 18;
@@ -35,9 +39,9 @@ public final class MovingAverage {
     backend.resample().copy(parameters.values(), average);
   }
 
-  /** average = decay * average + (1 - decay) * values. */
-  public void update() {
-    backend.vector().axpby((float) (1 - decay), parameters.values(), (float) decay, average);
+  /** Share of the old average that each update keeps. */
+  double decay() {
+    return decay;
   }
 
   /** The averages, an arena as the parameters' values are. */

@@ -2,11 +2,17 @@ package dev.fathom.nn.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fathom.bindings.FathomException;
+import dev.fathom.nn.op.GradientCheck;
+import dev.fathom.nn.op.OptimOps;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.nn.tensor.Tensor;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
@@ -118,6 +124,70 @@ class CpuOptimTest {
         assertArrayEquals(one[i], several[i]);
       }
     }
+  }
+
+  /** A checked step has the bits of the step of its number with the clipped gradients. */
+  @Test
+  void aCheckClipsCountsAndSkips() {
+    try (CpuBackend backend = new CpuBackend(2);
+        NativeMemory memory = new NativeMemory()) {
+      Tensor gradient = memory.allocate(SIZE).set(uniform(3, 0.1));
+      double norm = Math.sqrt(backend.vector().sumOfSquares(gradient).get());
+      List<Tensor> plain = state(memory);
+      List<Tensor> checked = state(memory);
+      Tensor average = memory.allocate(SIZE).set(uniform(4, 0.5));
+      Tensor expectedAverage = memory.allocate(SIZE).set(uniform(4, 0.5));
+      backend
+          .optim()
+          .adamW(
+              plain.get(0),
+              gradient,
+              plain.get(1),
+              plain.get(2),
+              5,
+              1e-3,
+              BETA1,
+              BETA2,
+              EPS,
+              0.05,
+              2 / norm);
+      backend.vector().axpby(0.25f, plain.get(0), 0.75f, expectedAverage);
+      GradientCheck check = backend.optim().newCheck(memory, BETA1, BETA2);
+      check.restore(4);
+      OptimOps.Arrays arrays =
+          new OptimOps.Arrays(
+              checked.get(0), gradient, checked.get(1), checked.get(2), null, average, 0.75);
+      OptimOps.Rates rates = new OptimOps.Rates(1e-3, BETA1, BETA2, EPS, 0.05);
+      GradientCheck.Finding finding = check.check(gradient, List.of(Scalar.of(1)), 2, norm);
+      assertEquals(norm, finding.norm().get());
+      assertTrue(finding.isGood());
+      backend.optim().adamW(arrays, rates, 1, check);
+      // Neither a bad loss nor a norm above the limit changes anything.
+      assertFalse(check.check(gradient, List.of(Scalar.of(Double.NaN)), 2, norm).isGood());
+      backend.optim().adamW(arrays, rates, 1, check);
+      assertFalse(check.check(gradient, List.of(), 2, norm * 0.999).isGood());
+      backend.optim().adamW(arrays, rates, 1, check);
+      assertEquals(5, check.updates());
+      for (int i = 0; i < plain.size(); i++) {
+        assertArrayEquals(plain.get(i).toArray(), checked.get(i).toArray());
+      }
+      assertArrayEquals(expectedAverage.toArray(), average.toArray());
+    }
+  }
+
+  private static List<Tensor> state(NativeMemory memory) {
+    return List.of(
+        memory.allocate(SIZE).set(uniform(0, 0.5)),
+        memory.allocate(SIZE).set(uniform(1, 0.01)),
+        memory.allocate(SIZE).set(squares(uniform(2, 0.01))));
+  }
+
+  private static float[] squares(float[] x) {
+    float[] y = new float[x.length];
+    for (int i = 0; i < x.length; i++) {
+      y[i] = x[i] * x[i];
+    }
+    return y;
   }
 
   @Test

@@ -19,8 +19,8 @@ class CpuVectorTest {
       Tensor x = memory.allocate(2, 3);
       Tensor y = memory.allocate(6).set(new float[] {1, 2, 3, 4, 5, Float.NaN});
       ops.fill(x, 1.5f);
-      assertEquals(6 * 2.25, ops.sumOfSquares(x), 0);
-      assertEquals(Double.NaN, ops.sumOfSquares(y));
+      assertEquals(6 * 2.25, ops.sumOfSquares(x).get(), 0);
+      assertEquals(Double.NaN, ops.sumOfSquares(y).get());
       ops.axpby(2, x, -1, y);
       assertArrayEquals(new float[] {2, 1, 0, -1, -2, Float.NaN}, y.toArray());
       ops.axpby(2, x, 0, y);
@@ -36,7 +36,7 @@ class CpuVectorTest {
       Tensor whole = memory.allocate(10);
       backend.vector().fill(whole, 7);
       backend.vector().fill(whole.slice(1, 8), 1);
-      assertEquals(8 + 2 * 49, backend.vector().sumOfSquares(whole));
+      assertEquals(8 + 2 * 49, backend.vector().sumOfSquares(whole).get());
     }
   }
 

@@ -10,6 +10,7 @@ import dev.fathom.nn.Golden;
 import dev.fathom.nn.op.LossOps;
 import dev.fathom.nn.op.LossOps.Alignment;
 import dev.fathom.nn.op.LossOps.Box;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.nn.tensor.Tensor;
 import java.util.ArrayList;
@@ -54,7 +55,7 @@ class LossGoldenTest {
 
   /** A loss on the maps below, which writes its gradient. */
   private interface Loss {
-    double value(LossOps loss, NativeMemory memory, Tensor gradient);
+    Scalar value(LossOps loss, NativeMemory memory, Tensor gradient);
   }
 
   private static Tensor hashed(NativeMemory memory, String name, long... shape) {
@@ -74,7 +75,7 @@ class LossGoldenTest {
     try (CpuBackend backend = new CpuBackend(threads, isa);
         NativeMemory memory = new NativeMemory()) {
       Tensor gradient = memory.allocate(shape);
-      assertEquals(value, loss.value(backend.loss(), memory, gradient), VALUE * value);
+      assertEquals(value, loss.value(backend.loss(), memory, gradient).get(), VALUE * value);
       float[] actual = gradient.toArray();
       float[] expected = Golden.load(name).values();
       double error = Golden.relativeError(actual, expected);
@@ -174,7 +175,7 @@ class LossGoldenTest {
           }
           Tensor other = memory.allocate(2, tokens, channels).set(frozen);
           Alignment alignment = loss.alignment(student, other, 0.85, 1, gradient);
-          assertEquals(56, alignment.kept());
+          assertEquals(56, alignment.kept().get());
           return alignment.loss();
         },
         2,
@@ -219,10 +220,11 @@ class LossGoldenTest {
       Tensor target = hashed(memory, "loss.target", B, H, W);
       Tensor once = memory.allocate(B, H, W);
       Tensor half = memory.allocate(B, H, W);
-      double value = backend.loss().scaleShiftInvariant(prediction, target, null, 0, 1, once);
+      double value = backend.loss().scaleShiftInvariant(prediction, target, null, 0, 1, once).get();
       assertEquals(
-          value, backend.loss().scaleShiftInvariant(prediction, target, null, 0, 0.5, half));
-      assertEquals(value, backend.loss().scaleShiftInvariant(prediction, target, null, 0, 1, null));
+          value, backend.loss().scaleShiftInvariant(prediction, target, null, 0, 0.5, half).get());
+      assertEquals(
+          value, backend.loss().scaleShiftInvariant(prediction, target, null, 0, 1, null).get());
       float[] halves = half.toArray();
       float[] wholes = once.toArray();
       for (int i = 0; i < halves.length; i++) {
@@ -265,7 +267,8 @@ class LossGoldenTest {
       Tensor prediction = memory.allocate(1, H, W).set(constant);
       Tensor target = hashed(memory, "loss.target", 1, H, W);
       Tensor gradient = memory.allocate(1, H, W);
-      assertEquals(0, backend.loss().scaleShiftInvariant(prediction, target, null, 0, 1, gradient));
+      assertEquals(
+          0, backend.loss().scaleShiftInvariant(prediction, target, null, 0, 1, gradient).get());
       for (float element : gradient.toArray()) {
         assertEquals(0, element);
       }

@@ -104,4 +104,14 @@ class CudaAttentionTest {
     assertEquals(CudaAttention.Shape90.TALL, CudaAttention.Shape90.best(16, TOKENS, H200));
     assertEquals(CudaAttention.Shape90.USUAL, CudaAttention.Shape90.best(128, TOKENS, H200));
   }
+
+  @Test
+  void blocksOfTheBackwardPassEndTogether() {
+    // ViT-L, one picture, 16 * 11 pieces: 44 blocks have two pieces of keys, the others two of
+    // queries beside their one.
+    assertEquals(0, CudaAttention.busyQueries(176, H200));
+    // Eight pictures: 88 blocks with 11 and 10 pieces, 44 with 10 and 12.
+    assertEquals(10, CudaAttention.busyQueries(1408, H200));
+    assertEquals(0, CudaAttention.busyQueries(264, H200));
+  }
 }

@@ -165,6 +165,13 @@ class CudaHopperTest {
           Fusion fusion = new Fusion(relu, false, activation, residual, residual2, null);
           ops.conv2d(shape, x, 7, 19, packed, bias, fusion, y);
           b.keep(y);
+          Tensor dx = b.some(2, 7, 19, size[0]);
+          Tensor dWeight = b.floats(size[1], size[0], size[2], size[2]);
+          Tensor dBias = b.floats(size[1]);
+          Tensor dy = b.some(2, 7, 19, size[1]);
+          ops.conv2dBackward(
+              shape, x, 7, 19, weight, relu, false, null, dy, dx, relu, dWeight, dBias);
+          b.keep(dx, dWeight, dBias);
         });
       }
     }

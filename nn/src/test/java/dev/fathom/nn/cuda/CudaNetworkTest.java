@@ -2,8 +2,11 @@ package dev.fathom.nn.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.fathom.bindings.cuda.CudaEvent;
 import dev.fathom.nn.Golden;
 import dev.fathom.nn.autograd.Parameter;
 import dev.fathom.nn.autograd.Parameters;
@@ -17,7 +20,10 @@ import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.ParameterShapes;
 import dev.fathom.nn.model.Release;
 import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.op.GradientCheck;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.optim.AdamW;
+import dev.fathom.nn.optim.MovingAverage;
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.CachingMemory;
 import dev.fathom.nn.tensor.ElementType;
@@ -26,13 +32,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * The whole network on the GPU's kernels, through the driver, against the published code's results
- * and the CPU's: forward, backward, optimiser. On the emulator, small.
+ * and the CPU's: forward, backward, optimiser. On the emulator, small, where whatever is
+ * asynchronous happens as late as it may.
  */
 class CudaNetworkTest {
 
@@ -45,7 +54,7 @@ class CudaNetworkTest {
   /** Of its gradients, where a ReLU may open or shut. */
   private static final double BFLOAT_GRADIENT_TOLERANCE = 0.1;
 
-  private static final ModelConfig TINY =
+  static final ModelConfig TINY =
       new ModelConfig(
           "tiny",
           128,
@@ -61,6 +70,16 @@ class CudaNetworkTest {
           37);
 
   private static final long[] SHAPE = {2, 70, 98};
+
+  @BeforeEach
+  void asLateAsItMay() {
+    Emulated.configure(1, true);
+  }
+
+  @AfterEach
+  void asItWas() {
+    Emulated.configure(0, false);
+  }
 
   private static double tolerance(ElementType elements) {
     return elements == ElementType.FLOAT32 ? FLOAT_TOLERANCE : BFLOAT_TOLERANCE;
@@ -103,7 +122,7 @@ class CudaNetworkTest {
     final CachingMemory memory;
     final Parameters parameters;
     final DepthAnything network;
-    private final Tensor image;
+    final Tensor image;
     private final Tensor target;
     private final Tensor mask;
     private final boolean checkpoints;
@@ -130,7 +149,7 @@ class CudaNetworkTest {
     }
 
     double differentiate() {
-      return differentiate(null);
+      return differentiate(null).get();
     }
 
     /**
@@ -138,12 +157,12 @@ class CudaNetworkTest {
      *
      * @param given what goes back instead of the loss's gradient
      */
-    double differentiate(float @Nullable [] given) {
+    Scalar differentiate(float @Nullable [] given) {
       try (Tape tape = new Tape(backend, memory)) {
         Pass pass = Pass.training(backend, memory, tape, checkpoints);
         Tensor depth = network.forward(pass, image);
         Tensor gradient = memory.allocate(SHAPE);
-        double loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient);
+        Scalar loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient);
         if (given != null) {
           backend.transfer().write(given, gradient);
         }
@@ -254,6 +273,38 @@ class CudaNetworkTest {
         assertEquals(reference[step], loss, 1e-4, "step " + step);
         optimiser.step(1, 1);
       }
+    }
+  }
+
+  /** From the upload of a batch to the optimiser's step, with the average and the check. */
+  @Test
+  void aTrainingStepWaitsForNothing() {
+    float[] pictures = Golden.input("tiny.input", 2, 70, 98);
+    try (Backend backend = Emulated.backend(ElementType.BFLOAT16);
+        Training training = new Training(backend, true)) {
+      AdamW optimiser =
+          new AdamW(
+              backend,
+              training.memory,
+              training.parameters,
+              List.of(new AdamW.Group("all", 1e-4, _ -> true)),
+              AdamW.Settings.DEFAULT);
+      MovingAverage average = new MovingAverage(backend, training.memory, training.parameters, 0.9);
+      CudaEvent begin = Emulated.mark(backend);
+      backend.transfer().write(pictures, training.image);
+      training.parameters.zeroGradients();
+      Scalar loss = training.differentiate(null);
+      GradientCheck.Finding finding =
+          optimiser.step(1, List.of(loss), new AdamW.Limits(1, 1e9), average);
+      assertFalse(begin.hasHappened(), "something waited for the device");
+      assertTrue(finding.isGood());
+      assertTrue(Double.isFinite(loss.get()));
+      assertEquals(1, optimiser.steps());
+      Tensor kept = training.parameters.currentRounded();
+      assertNotNull(kept, "the optimiser has not kept the rounded values");
+      Tensor again = training.memory.allocate(ElementType.BFLOAT16, kept.size());
+      backend.vector().round(training.parameters.values(), again);
+      assertArrayEquals(backend.transfer().read(again), backend.transfer().read(kept));
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.fathom.nn.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -15,6 +16,7 @@ import dev.fathom.nn.op.ConvOps.Conv2dShape;
 import dev.fathom.nn.op.ConvOps.Fusion;
 import dev.fathom.nn.op.ConvOps.Projection;
 import dev.fathom.nn.op.LossOps.Box;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Tensor;
@@ -23,15 +25,20 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /**
  * Every operator of the CUDA backend beside the CPU's, at odd sizes: what Java launches, with which
- * geometry and scratch memory. The kernels in float32, on the emulator.
+ * geometry and scratch memory. The kernels in float32, on the emulator, in several orders of
+ * threads, where whatever is asynchronous happens as late as it may.
  */
 class CudaOperatorsTest {
 
   private static final double TOLERANCE = 2e-5;
+
+  /** Orders of the emulator's threads; all must give the same bits. */
+  private static final int SCHEDULES = 4;
 
   /** Calls operators and collects what they give. */
   @FunctionalInterface
@@ -81,8 +88,8 @@ class CudaOperatorsTest {
       }
     }
 
-    void keep(double value) {
-      results.add(new float[] {(float) value});
+    void keep(Scalar value) {
+      results.add(new float[] {(float) value.get()});
     }
   }
 
@@ -94,16 +101,30 @@ class CudaOperatorsTest {
       body.run(bench);
       expected = bench.results;
     }
-    try (Backend cuda = Emulated.backend(ElementType.FLOAT32);
-        BlockMemory memory = cuda.newMemory()) {
-      Bench bench = new Bench(cuda, memory);
-      body.run(bench);
-      assertEquals(expected.size(), bench.results.size());
-      for (int i = 0; i < expected.size(); i++) {
-        double error = Golden.relativeError(bench.results.get(i), expected.get(i));
-        assertTrue(error < TOLERANCE, "result " + i + ": relative error " + error);
+    try (Backend cuda = Emulated.backend(ElementType.FLOAT32)) {
+      List<float[]> first = expected;
+      for (int schedule = 0; schedule < SCHEDULES; schedule++) {
+        Emulated.configure(schedule, true);
+        try (BlockMemory memory = cuda.newMemory()) {
+          Bench bench = new Bench(cuda, memory);
+          body.run(bench);
+          assertEquals(expected.size(), bench.results.size());
+          for (int i = 0; i < expected.size(); i++) {
+            double error = Golden.relativeError(bench.results.get(i), expected.get(i));
+            assertTrue(error < TOLERANCE, "result " + i + ": relative error " + error);
+            if (schedule > 0) {
+              assertArrayEquals(first.get(i), bench.results.get(i), "other bits, result " + i);
+            }
+          }
+          first = bench.results;
+        }
       }
     }
+  }
+
+  @AfterEach
+  void asItWas() {
+    Emulated.configure(0, false);
   }
 
   @Test
@@ -403,7 +424,7 @@ class CudaOperatorsTest {
       Tensor dStudent = b.room(2, 9, 40);
       var alignment = ops.alignment(student, frozen, 0.05, 1, dStudent);
       b.keep(alignment.loss());
-      b.keep((double) alignment.kept());
+      b.keep(alignment.kept());
       b.keep(dStudent);
       Tensor shares = b.share(18, 40);
       float[] rows = b.backend.transfer().read(shares);

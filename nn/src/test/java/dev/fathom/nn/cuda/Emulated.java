@@ -2,6 +2,7 @@ package dev.fathom.nn.cuda;
 
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.fathom.bindings.cuda.CudaEvent;
 import dev.fathom.bindings.cuda.CudaProbe;
 import dev.fathom.nn.Golden;
 import dev.fathom.nn.op.Backend;
@@ -9,6 +10,12 @@ import dev.fathom.nn.tensor.ElementType;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -20,9 +27,47 @@ final class Emulated {
 
   /** A backend; the test is skipped where the emulator was not built. */
   static Backend backend(ElementType elements) {
+    return CudaBackend.emulated(requireEmulator().libraryFolder(), elements);
+  }
+
+  /** Skips the test where the emulator was not built. */
+  static CudaProbe requireEmulator() {
     CudaProbe probe = CudaProbe.get();
     assumeTrue(probe.isUsable() && probe.isEmulator(), probe.description());
-    return CudaBackend.emulated(probe.libraryFolder(), elements);
+    return probe;
+  }
+
+  /**
+   * How the emulator works from now on.
+   *
+   * @param schedule the order of threads and blocks
+   * @param delayed whether whatever is asynchronous happens as late as it may: a wait that is
+   *     missing shows
+   */
+  static void configure(int schedule, boolean delayed) {
+    CudaProbe probe = requireEmulator();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment function =
+          SymbolLookup.libraryLookup(probe.libraryFolder().resolve("libcuda.so.1"), arena)
+              .findOrThrow("fathom_emulator_configure");
+      Linker.nativeLinker()
+          .downcallHandle(
+              function, FunctionDescriptor.ofVoid(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT))
+          .invokeExact(schedule, delayed ? 1 : 0);
+    } catch (Throwable e) {
+      throw new IllegalStateException("the emulator cannot be configured", e);
+    }
+  }
+
+  /**
+   * A point in a backend's work. In the delayed mode it has been passed only if somebody waited for
+   * the device since.
+   */
+  static CudaEvent mark(Backend backend) {
+    Engine engine = ((CudaBackend) backend).engine();
+    CudaEvent event = engine.context().newEvent(false);
+    event.record(engine.stream());
+    return event;
   }
 
   /** The losses of a reference training. */

@@ -62,6 +62,24 @@ class GemmPlanTest {
   }
 
   @Test
+  void costsAreThoseThatAreWorkedOut() {
+    assertEquals(10485760, GemmPlan.Tile.W128X256.cost(1370, 3072, 1024, 1, H200));
+    assertEquals(11517952, GemmPlan.Tile.W128X128.cost(1370, 3072, 1024, 1, H200));
+    assertEquals(17203200, GemmPlan.Tile.W128X64.cost(1370, 3072, 1024, 1, H200));
+    assertEquals(19398656, GemmPlan.Tile.W128X256.cost(1370, 4096, 1024, 1, H200));
+    assertEquals(16498688, GemmPlan.Tile.W128X128.cost(1370, 4096, 1024, 1, H200));
+    assertEquals(9603709, GemmPlan.Tile.W128X256.cost(1370, 1024, 1024, 3, H200));
+    assertEquals(6537216, GemmPlan.Tile.W128X128.cost(1370, 1024, 1024, 1, H200));
+    assertEquals(9404416, GemmPlan.Tile.W128X64.cost(1370, 1024, 1024, 1, H200));
+    assertEquals(21479424, GemmPlan.Tile.W128X128.cost(1370, 1024, 4096, 1, H200));
+    assertEquals(17992317, GemmPlan.Tile.W128X256.cost(1370, 1024, 4096, 3, H200));
+    assertEquals(96625090, GemmPlan.Tile.W128X256.cost(1024, 1024, 43840, 4, H200));
+    // And on the others.
+    assertEquals(4718592, GemmPlan.Tile.T128X128.cost(1370, 1536, 384, 1, H200));
+    assertEquals(9902142, GemmPlan.Tile.T128X64.cost(1370, 1024, 1024, 2, H200));
+  }
+
+  @Test
   void aSmallProductTakesTheSmallestTile() {
     assertEquals(new GemmPlan(GemmPlan.Tile.W128X64, 1), hopper(1370, 384, 384));
   }

@@ -73,7 +73,7 @@ class GoldenGradientTest {
         Pass pass = Pass.training(backend, memory, tape, checkpoints);
         Tensor depth = network.forward(pass, image);
         Tensor gradient = memory.allocate(SHAPE);
-        double loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient);
+        double loss = backend.loss().scaleShiftInvariant(depth, target, mask, 0, 1, gradient).get();
         tape.seed(depth, gradient);
         memory.release(depth);
         tape.backward();

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options that choose a network, the same in every command that runs one. */
@@ -64,6 +65,8 @@ final class ModelOptions {
       description = "cpu, cuda or auto: a GPU where one works. Default: auto.")
   private @Nullable String device;
 
+  @Mixin private GpuOptions gpu = new GpuOptions();
+
   /** What was asked for: a file, and what is known of it if it is from the catalogue. */
   record Chosen(Path file, Optional<Checkpoint> published) {}
 
@@ -103,6 +106,12 @@ final class ModelOptions {
       if (device != null) {
         options = options.withDevice(Device.of(device));
       }
+      option = "--gemm, --conv";
+      options = options.withKernels(gpu.kernels());
+      if (options.device() == Device.CPU && options.kernels().needsLibrary()) {
+        throw new IllegalArgumentException("NVIDIA's libraries need --device cuda");
+      }
+      option = "--model";
       if (size != null) {
         options = options.withModel(size);
       }

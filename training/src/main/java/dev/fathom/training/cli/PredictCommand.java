@@ -23,6 +23,7 @@ import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -122,7 +123,7 @@ final class PredictCommand extends Command {
       result =
           pipeline.run(
               (picture, image) -> estimate(network, picture, image),
-              (picture, image, depth) -> write(picture, image, depth, wanted, options));
+              (picture, image, depth) -> write(picture, image, depth.get(), wanted, options));
     }
     int failed = result.failed() + found.problems().size();
     if (failed > 0) {
@@ -220,9 +221,10 @@ final class PredictCommand extends Command {
     return file.toAbsolutePath().normalize();
   }
 
-  private DepthMap estimate(DepthModel network, Picture picture, RgbImage image) {
+  /** The GPU gets the next picture while this one's map is fetched and written. */
+  private Supplier<DepthMap> estimate(DepthModel network, Picture picture, RgbImage image) {
     try {
-      return rawSize ? network.estimateRaw(image) : network.estimate(image);
+      return rawSize ? network.estimateRawLater(image) : network.estimateLater(image);
     } catch (IllegalArgumentException e) {
       throw new UserException(picture.file().toString(), String.valueOf(e.getMessage()), e);
     }

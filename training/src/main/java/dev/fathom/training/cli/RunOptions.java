@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of every command that works on a run. */
@@ -43,6 +44,8 @@ final class RunOptions {
       description = "cpu, cuda or auto. Default: as the configuration says.")
   private @Nullable String device;
 
+  @Mixin private GpuOptions gpu = new GpuOptions();
+
   RunConfig read() {
     List<String> all = new ArrayList<>(settings);
     if (threads != null) {
@@ -51,6 +54,7 @@ final class RunOptions {
     if (device != null) {
       all.add("device=" + device);
     }
+    gpu.addTo(all);
     return ConfigReader.read(config, all);
   }
 

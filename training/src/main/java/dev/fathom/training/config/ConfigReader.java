@@ -260,6 +260,8 @@ public final class ConfigReader {
     Ranges ranges = new Ranges(source);
     ranges.atLeast("threads", config.threads(), 0);
     ranges.oneOf("device", config.device(), "cpu", "cuda", "auto");
+    ranges.oneOf("gemm", config.gemm(), "fathom", "cublas", "cublaslt");
+    ranges.oneOf("conv", config.conv(), "fathom", "cudnn");
     ranges.oneOf("model.size", config.model().size(), "vits", "vitb", "vitl", "vitg", "custom");
     ranges.oneOf("model.release", config.model().release(), "v1", "v2");
     int patch = config.model().size().equals("custom") ? config.model().custom().patch() : 14;

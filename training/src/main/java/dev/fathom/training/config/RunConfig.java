@@ -11,6 +11,8 @@ public record RunConfig(
     long seed,
     int threads,
     String device,
+    String gemm,
+    String conv,
     Model model,
     Input input,
     Data data,

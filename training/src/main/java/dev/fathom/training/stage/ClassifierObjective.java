@@ -5,14 +5,13 @@ import dev.fathom.nn.layer.Pass;
 import dev.fathom.nn.model.PatchClassifier;
 import dev.fathom.nn.op.AugmentOps.Crop;
 import dev.fathom.nn.op.AugmentOps.Distortion;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.Tensor;
 import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.data.ClassMap;
 import dev.fathom.training.data.Sample;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.SequencedMap;
 
 /**
  * Pretraining of an encoder: which classes each patch shows, as shares of its pixels, against the
@@ -42,7 +41,7 @@ final class ClassifierObjective implements Objective {
   }
 
   @Override
-  public SequencedMap<String, Double> differentiate(long step) {
+  public Losses differentiate(long step) {
     int batch = config.pretrain().batch();
     int side = config.input().side();
     long first = step * batch;
@@ -58,7 +57,6 @@ final class ClassifierObjective implements Objective {
               read.get(b).picture().height(),
               0.5));
     }
-    SequencedMap<String, Double> losses = new LinkedHashMap<>();
     try (Batch pictures =
             Batch.read(learner.backend(), learner.memory(), read, crops::get, side, false);
         Tape tape = new Tape(learner.backend(), learner.memory())) {
@@ -75,13 +73,12 @@ final class ClassifierObjective implements Objective {
       Tensor target = learner.memory().allocate(logits.shape());
       learner.backend().transfer().write(shares(read, crops), target);
       Tensor gradient = learner.memory().allocate(logits.type(), logits.shape());
-      double loss = learner.backend().loss().crossEntropy(logits, target, 1, gradient);
+      Scalar loss = learner.backend().loss().crossEntropy(logits, target, 1, gradient);
       learner.memory().release(target);
       tape.seed(logits, gradient);
       learner.memory().release(logits);
       tape.backward();
-      losses.put(LOSS, loss);
-      return losses;
+      return Losses.of(StepLoss.of(loss));
     }
   }
 

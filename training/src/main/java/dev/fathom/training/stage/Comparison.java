@@ -3,8 +3,6 @@ package dev.fathom.training.stage;
 import dev.fathom.nn.Colormap;
 import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.DepthModel;
-import dev.fathom.nn.DepthModelOptions;
-import dev.fathom.nn.Device;
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.data.DataSet;
@@ -88,14 +86,8 @@ public final class Comparison {
     SequencedMap<String, DepthModel> models = new LinkedHashMap<>();
     try {
       for (Map.Entry<String, Path> network : networks.entrySet()) {
-        DepthModelOptions options =
-            DepthModelOptions.defaults()
-                .withInputSize(config.input().side())
-                .withDevice(Device.of(config.device()));
-        if (config.threads() > 0) {
-          options = options.withThreads(config.threads());
-        }
-        models.put(network.getKey(), DepthModel.load(network.getValue(), options));
+        models.put(
+            network.getKey(), DepthModel.load(network.getValue(), ModelSetup.inference(config)));
       }
       List<RunConfig.Source> tests = config.data().test();
       for (int i = 0; i < tests.size(); i++) {

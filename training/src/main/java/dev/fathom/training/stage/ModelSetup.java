@@ -1,5 +1,8 @@
 package dev.fathom.training.stage;
 
+import dev.fathom.nn.DepthModelOptions;
+import dev.fathom.nn.Device;
+import dev.fathom.nn.GpuKernels;
 import dev.fathom.nn.StoredWeights;
 import dev.fathom.nn.checkpoint.Checkpoint;
 import dev.fathom.nn.checkpoint.CheckpointException;
@@ -51,6 +54,21 @@ public final class ModelSetup {
     } catch (IllegalArgumentException e) {
       throw new UserException("model", String.valueOf(e.getMessage()), e);
     }
+  }
+
+  /** Whose kernels a run asks for on a GPU. */
+  public static GpuKernels kernels(RunConfig config) {
+    return new GpuKernels(GpuKernels.Gemm.of(config.gemm()), GpuKernels.Conv.of(config.conv()));
+  }
+
+  /** How a run's networks are loaded for inference. */
+  public static DepthModelOptions inference(RunConfig config) {
+    DepthModelOptions options =
+        DepthModelOptions.defaults()
+            .withInputSize(config.input().side())
+            .withDevice(Device.of(config.device()))
+            .withKernels(kernels(config));
+    return config.threads() > 0 ? options.withThreads(config.threads()) : options;
   }
 
   /**

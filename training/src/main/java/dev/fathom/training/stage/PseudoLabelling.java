@@ -4,9 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.DepthModel;
-import dev.fathom.nn.DepthModelOptions;
-import dev.fathom.nn.Device;
-import dev.fathom.nn.RgbImage;
 import dev.fathom.nn.checkpoint.AtomicFile;
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
@@ -20,6 +17,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.concurrent.CancellationException;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,15 +40,8 @@ final class PseudoLabelling {
   }
 
   void run(DataSet pictures, Path teacher, Path folder) throws IOException {
-    DepthModelOptions options =
-        DepthModelOptions.defaults()
-            .withInputSize(config.input().side())
-            .withDevice(Device.of(config.device()));
-    if (config.threads() > 0) {
-      options = options.withThreads(config.threads());
-    }
     try (ShardWriter shards = ShardWriter.open(folder, config.pseudoLabel().perShard());
-        DepthModel model = DepthModel.load(teacher, options)) {
+        DepthModel model = DepthModel.load(teacher, ModelSetup.inference(config))) {
       long start = start(pictures, shards, folder);
       listener.begin("pseudo-labels", start, pictures.size(), "pictures");
       try (Prefetcher loader =
@@ -61,11 +52,17 @@ final class PseudoLabelling {
               LoaderSettings.inOrder(config.loader().workers())
                   .withMemory((long) config.loader().memoryMb() << 20)
                   .withBad(config.loader().badShare(), badSamples))) {
+        Begun before = null;
         Prefetcher.Item item = next(loader);
-        while (item != null) {
-          annotate(model, shards, item.sample());
-          listener.step(item.position() + 1, new LinkedHashMap<>());
-          item = next(loader);
+        while (item != null || before != null) {
+          // A GPU has the next picture before the last one's map is fetched and written.
+          Begun begun = item == null ? null : Begun.of(model, item);
+          if (before != null) {
+            annotate(shards, before);
+            listener.step(before.position + 1, new LinkedHashMap<>());
+          }
+          before = begun;
+          item = item == null ? null : next(loader);
         }
         shards.finish();
       } finally {
@@ -97,15 +94,22 @@ final class PseudoLabelling {
             + ": they are of another set");
   }
 
-  private static void annotate(DepthModel model, ShardWriter shards, Sample sample)
-      throws IOException {
-    RgbImage picture = sample.picture();
-    DepthMap map = model.estimateRaw(picture);
+  /** A picture whose map is being made. */
+  private record Begun(String id, long position, Supplier<DepthMap> map) {
+
+    static Begun of(DepthModel model, Prefetcher.Item item) {
+      Sample sample = item.sample();
+      return new Begun(sample.id(), item.position(), model.estimateRawLater(sample.picture()));
+    }
+  }
+
+  private static void annotate(ShardWriter shards, Begun begun) throws IOException {
+    DepthMap map = begun.map.get();
     float[] disparity = map.values();
     for (int i = 0; i < disparity.length; i++) {
       disparity[i] = Float.isFinite(disparity[i]) ? Math.max(disparity[i], 0) : 0;
     }
-    shards.append(sample.id(), disparity, map.width(), map.height());
+    shards.append(begun.id, disparity, map.width(), map.height());
   }
 
   private static Prefetcher.@Nullable Item next(Prefetcher loader) {

@@ -70,13 +70,14 @@ public final class Stages implements AutoCloseable {
     model = ModelSetup.network(config);
     int threads =
         config.threads() > 0 ? config.threads() : Runtime.getRuntime().availableProcessors();
-    backend = open(Device.of(config.device()), threads, listener);
+    backend = open(config, threads, listener);
   }
 
-  private static Backend open(Device device, int threads, StageListener listener) {
+  private static Backend open(RunConfig config, int threads, StageListener listener) {
     try {
-      return device.open(threads, CpuIsa.AUTO, listener::note);
-    } catch (IllegalStateException e) {
+      return Device.of(config.device())
+          .open(threads, CpuIsa.AUTO, ModelSetup.kernels(config), listener::note);
+    } catch (IllegalArgumentException | IllegalStateException e) {
       throw new UserException("device", String.valueOf(e.getMessage()), e);
     }
   }

@@ -8,6 +8,7 @@ import dev.fathom.nn.op.AugmentOps.Distortion;
 import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.op.LossOps.Alignment;
 import dev.fathom.nn.op.LossOps.Box;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.CachingMemory;
 import dev.fathom.nn.tensor.Tensor;
 import dev.fathom.training.config.RunConfig;
@@ -64,23 +65,26 @@ final class StudentObjective implements Objective {
   }
 
   @Override
-  public SequencedMap<String, Double> differentiate(long step) {
-    int parts = 1 + (unlabelled == null ? 0 : 1) + (frozen == null ? 0 : 1);
-    double factor = 1.0 / parts;
-    SequencedMap<String, Double> losses = new LinkedHashMap<>();
-    losses.put(LOSS, 0.0);
-    double onLabelled = labelled.differentiate(step, factor);
-    losses.put("labelled", onLabelled);
-    double total = onLabelled;
+  public Losses differentiate(long step) {
+    int terms = 1 + (unlabelled == null ? 0 : 1) + (frozen == null ? 0 : 1);
+    double factor = 1.0 / terms;
+    SequencedMap<String, Scalar> named = new LinkedHashMap<>();
+    StepLoss onLabelled = labelled.differentiate(step, factor);
+    StepLoss total = onLabelled;
+    named.put(LOSS, onLabelled.value());
+    named.put("labelled", onLabelled.value());
     if (unlabelled != null) {
-      total += onUnlabelled(step, unlabelled.next(batch), factor, losses);
+      total = sum(onLabelled, onUnlabelled(step, unlabelled.next(batch), factor, named));
     }
-    losses.put(LOSS, total * factor);
-    return losses;
+    Scalar sum = total.value();
+    Scalar mean = () -> sum.get() * factor;
+    // It stays the first.
+    named.put(LOSS, mean);
+    return new Losses(new StepLoss(mean, total.parts()), named);
   }
 
-  private double onUnlabelled(
-      long step, List<Sample> read, double factor, SequencedMap<String, Double> losses) {
+  private StepLoss onUnlabelled(
+      long step, List<Sample> read, double factor, SequencedMap<String, Scalar> named) {
     Backend backend = learner.backend();
     CachingMemory memory = learner.memory();
     long first = step * batch;
@@ -95,7 +99,7 @@ final class StudentObjective implements Objective {
         boxes.addAll(distortions.boxes(first, batch, side));
       }
     }
-    double total = 0;
+    @Nullable StepLoss aligned = null;
     try (Batch clean =
             Batch.read(
                 backend,
@@ -125,22 +129,30 @@ final class StudentObjective implements Objective {
                 .alignment(last, reference, settings.alignment().margin(), factor, gradient);
         memory.release(reference);
         tape.seed(last, gradient);
-        losses.put("alignment", alignment.loss());
-        losses.put("aligned-share", (double) alignment.kept() * last.extent(2) / last.size());
-        total += alignment.loss();
+        long channels = last.extent(2);
+        long size = last.size();
+        aligned = StepLoss.of(alignment.loss());
+        named.put("alignment", alignment.loss());
+        named.put("aligned-share", () -> alignment.kept().get() * channels / size);
       }
       memory.release(input);
       Tensor depth = learner.network().decode(pass, features, side, side);
-      double loss = distilled(tape, depth, clean, boxes, factor);
-      losses.put("unlabelled", loss);
+      StepLoss loss = distilled(tape, depth, clean, boxes, factor);
+      named.put("unlabelled", loss.value());
       memory.release(depth);
       tape.backward();
-      return total + loss;
+      return aligned == null ? loss : sum(aligned, loss);
     }
   }
 
+  private static StepLoss sum(StepLoss first, StepLoss second) {
+    List<Scalar> parts = new ArrayList<>(first.parts());
+    parts.addAll(second.parts());
+    return new StepLoss(() -> first.value().get() + second.value().get(), parts);
+  }
+
   /** The loss against the teacher's maps; its gradient is seeded. */
-  private double distilled(Tape tape, Tensor depth, Batch clean, List<Box> boxes, double factor) {
+  private StepLoss distilled(Tape tape, Tensor depth, Batch clean, List<Box> boxes, double factor) {
     Backend backend = learner.backend();
     CachingMemory memory = learner.memory();
     if (boxes.isEmpty()) {
@@ -161,10 +173,10 @@ final class StudentObjective implements Objective {
               pasted.slice(b * pixels, pixels));
     }
     Tensor gradient = memory.allocate(depth.shape());
-    double loss = backend.loss().cutMix(depth, pasted, clean.target(), boxes, factor, gradient);
+    Scalar loss = backend.loss().cutMix(depth, pasted, clean.target(), boxes, factor, gradient);
     memory.release(pasted);
     tape.seed(depth, gradient);
-    return loss;
+    return StepLoss.of(loss);
   }
 
   /** The frozen encoder's features of what the student sees, or of the same undistorted. */

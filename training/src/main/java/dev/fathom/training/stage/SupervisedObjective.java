@@ -6,9 +6,7 @@ import dev.fathom.nn.model.DepthAnything;
 import dev.fathom.nn.tensor.Tensor;
 import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.data.Sample;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.SequencedMap;
 
 /** Labelled pictures alone, undistorted: the teacher's objective, and a part of the student's. */
 final class SupervisedObjective implements Objective {
@@ -43,14 +41,12 @@ final class SupervisedObjective implements Objective {
   }
 
   @Override
-  public SequencedMap<String, Double> differentiate(long step) {
-    SequencedMap<String, Double> losses = new LinkedHashMap<>();
-    losses.put(LOSS, differentiate(step, 1));
-    return losses;
+  public Losses differentiate(long step) {
+    return Losses.of(differentiate(step, 1));
   }
 
   /** As {@link #differentiate(long)}, with the gradients times a factor. */
-  double differentiate(long step, double factor) {
+  StepLoss differentiate(long step, double factor) {
     long first = step * batch;
     List<Sample> read = samples.next(batch);
     try (Batch labelled =

@@ -1,5 +1,6 @@
 package dev.fathom.training.stage;
 
+import dev.fathom.nn.op.GradientCheck;
 import dev.fathom.nn.optim.AdamW;
 import dev.fathom.nn.optim.MovingAverage;
 import dev.fathom.nn.optim.Schedule;
@@ -18,6 +19,11 @@ import org.jspecify.annotations.Nullable;
  * The loop of every stage that trains: loss, gradients, step; checkpoints, log, progress. A run
  * that was stopped goes on from its last checkpoint, and ends as one that was not; only the count
  * of bad steps in a row begins again.
+ *
+ * <p>A device that runs behind the host is given the next step before the numbers of the one before
+ * are read, so that it never waits for work; before a checkpoint they are all read. Whether a step
+ * is taken the device decides itself, so weights and logs do not depend on this. That there are too
+ * many bad steps in a row is noticed a step later there.
  *
  * @param <N> the network's class
  */
@@ -125,33 +131,72 @@ final class Trainer<N> {
     RunLog open(long step) throws IOException;
   }
 
+  /** A step that was given to the device, which may be at it still. */
+  private record Queued(
+      long step, double factor, Objective.Losses losses, GradientCheck.Finding finding) {}
+
   private TrainingState steps(
       TrainingState start, Objective objective, Validation validation, RunLog log)
       throws IOException {
-    TrainingState state = start;
-    int badInARow = 0;
-    long reported = System.nanoTime();
-    long reportedStep = state.step();
-    while (state.step() < plan.steps()) {
-      long step = state.step();
-      double factor = plan.schedule().factor(step, plan.steps());
-      learner.parameters().zeroGradients();
-      SequencedMap<String, Double> losses = objective.differentiate(step);
-      double norm = learner.parameters().gradientNorm();
-      boolean good = good(losses, norm);
-      if (good) {
-        double clip = config.optimiser().clipNorm();
-        optimiser.step(factor, clip > 0 && norm > clip ? clip / norm : 1);
-        if (average != null) {
-          average.update();
-        }
-        badInARow = 0;
-      } else {
-        badInARow++;
+    Account account = new Account(start, objective.picturesPerStep(), log);
+    boolean runsBehind = learner.backend().runsBehind();
+    Queued before = null;
+    for (long step = start.step(); step < plan.steps(); step++) {
+      Queued queued = queue(step, objective);
+      if (before != null) {
+        account.settle(before);
       }
+      boolean last = step + 1 == plan.steps();
+      boolean checkpoint = (step + 1) % config.checkpoint().every() == 0 || last;
+      if (runsBehind && !checkpoint) {
+        before = queued;
+        continue;
+      }
+      account.settle(queued);
+      before = null;
+      if (checkpoint) {
+        account.state = validated(account.state, validation, log);
+        checkpoints.save(learner, optimiser, average, account.state, plan.metadata());
+      }
+    }
+    return account.state;
+  }
+
+  private Queued queue(long step, Objective objective) {
+    double factor = plan.schedule().factor(step, plan.steps());
+    learner.parameters().zeroGradients();
+    Objective.Losses losses = objective.differentiate(step);
+    AdamW.Limits limits =
+        new AdamW.Limits(config.optimiser().clipNorm(), config.limits().gradientNorm());
+    GradientCheck.Finding finding = optimiser.step(factor, losses.loss().parts(), limits, average);
+    return new Queued(step, factor, losses, finding);
+  }
+
+  /** What came of the steps, in their order. */
+  private final class Account {
+    private final int picturesPerStep;
+    private final RunLog log;
+    private TrainingState state;
+    private int badInARow;
+    private long reported = System.nanoTime();
+    private long reportedStep;
+
+    Account(TrainingState start, int picturesPerStep, RunLog log) {
+      this.picturesPerStep = picturesPerStep;
+      this.log = log;
+      state = start;
+      reportedStep = start.step();
+    }
+
+    /** Waits for a step, counts and reports it. */
+    void settle(Queued queued) throws IOException {
+      SequencedMap<String, Double> losses = queued.losses.read();
+      double norm = queued.finding.norm().get();
+      boolean good = queued.finding.isGood();
+      badInARow = good ? 0 : badInARow + 1;
       state =
           new TrainingState(
-              step + 1,
+              queued.step + 1,
               state.updates() + (good ? 1 : 0),
               state.skipped() + (good ? 0 : 1),
               state.best(),
@@ -171,36 +216,27 @@ final class Trainer<N> {
                 + lastCheckpoint());
       }
       listener.step(state.step(), losses);
-      boolean last = state.step() == plan.steps();
-      if (state.step() % config.log().every() == 0 || last) {
-        long now = System.nanoTime();
-        SequencedMap<String, Double> line = new LinkedHashMap<>(losses);
-        line.put("gradient-norm", norm);
-        line.put("rate-factor", factor);
-        line.put("skipped", (double) state.skipped());
-        line.put(
-            "pictures-per-second",
-            objective.picturesPerStep()
-                * (state.step() - reportedStep)
-                / Math.max((now - reported) * 1e-9, 1e-9));
-        reported = now;
-        reportedStep = state.step();
-        log.write(state.step(), line);
-      }
-      if (state.step() % config.checkpoint().every() == 0 || last) {
-        state = validated(state, validation, log);
-        checkpoints.save(learner, optimiser, average, state, plan.metadata());
+      if (state.step() % config.log().every() == 0 || state.step() == plan.steps()) {
+        log.write(state.step(), line(losses, norm, queued.factor));
       }
     }
-    return state;
-  }
 
-  private boolean good(SequencedMap<String, Double> losses, double norm) {
-    Double loss = losses.get(Objective.LOSS);
-    return loss != null
-        && Double.isFinite(loss)
-        && Double.isFinite(norm)
-        && norm <= config.limits().gradientNorm();
+    private SequencedMap<String, Double> line(
+        SequencedMap<String, Double> losses, double norm, double factor) {
+      long now = System.nanoTime();
+      SequencedMap<String, Double> line = new LinkedHashMap<>(losses);
+      line.put("gradient-norm", norm);
+      line.put("rate-factor", factor);
+      line.put("skipped", (double) state.skipped());
+      line.put(
+          "pictures-per-second",
+          picturesPerStep
+              * (state.step() - reportedStep)
+              / Math.max((now - reported) * 1e-9, 1e-9));
+      reported = now;
+      reportedStep = state.step();
+      return line;
+    }
   }
 
   private TrainingState validated(TrainingState state, Validation validation, RunLog log)

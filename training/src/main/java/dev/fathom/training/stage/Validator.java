@@ -2,11 +2,13 @@ package dev.fathom.training.stage;
 
 import dev.fathom.nn.layer.Pass;
 import dev.fathom.nn.model.DepthAnything;
+import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.Tensor;
 import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.data.BadSampleException;
 import dev.fathom.training.data.DataSet;
 import dev.fathom.training.data.Sample;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
 
@@ -27,22 +29,24 @@ final class Validator implements Trainer.Validation {
   @Override
   public OptionalDouble loss() {
     int limit = Math.min(set.size(), config.data().validationLimit());
-    double sum = 0;
-    int count = 0;
+    List<Scalar> losses = new ArrayList<>();
     for (int i = 0; i < limit; i++) {
       // Spread over the set, which may be sorted by what it shows.
       int index = (int) ((long) i * set.size() / limit);
       try {
-        sum += loss(set.read(index));
-        count++;
+        losses.add(loss(set.read(index)));
       } catch (BadSampleException e) {
         // It says nothing about the network.
       }
     }
-    return count == 0 ? OptionalDouble.empty() : OptionalDouble.of(sum / count);
+    double sum = 0;
+    for (Scalar loss : losses) {
+      sum += loss.get();
+    }
+    return losses.isEmpty() ? OptionalDouble.empty() : OptionalDouble.of(sum / losses.size());
   }
 
-  private double loss(Sample sample) {
+  private Scalar loss(Sample sample) {
     int side = config.input().side();
     try (Batch batch =
         Batch.read(
@@ -56,7 +60,7 @@ final class Validator implements Trainer.Validation {
       Tensor depth =
           learner.network().forward(new Pass(learner.backend(), learner.memory()), input);
       learner.memory().release(input);
-      double loss =
+      Scalar loss =
           learner
               .backend()
               .loss()

@@ -200,10 +200,28 @@ public class FathomCuda extends FathomCuda$shared {
     public static int FATHOM_ATTENTION_BACKWARD90_ROWS() {
         return FATHOM_ATTENTION_BACKWARD90_ROWS;
     }
-    private static final int FATHOM_ATTENTION_BACKWARD90_SHARED = (int)100480L;
+    private static final int FATHOM_ATTENTION_BACKWARD90_KEYS_COST = (int)4L;
     /**
      * {@snippet lang=c :
-     * enum <anonymous>.FATHOM_ATTENTION_BACKWARD90_SHARED = 100480
+     * enum <anonymous>.FATHOM_ATTENTION_BACKWARD90_KEYS_COST = 4
+     * }
+     */
+    public static int FATHOM_ATTENTION_BACKWARD90_KEYS_COST() {
+        return FATHOM_ATTENTION_BACKWARD90_KEYS_COST;
+    }
+    private static final int FATHOM_ATTENTION_BACKWARD90_QUERIES_COST = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION_BACKWARD90_QUERIES_COST = 3
+     * }
+     */
+    public static int FATHOM_ATTENTION_BACKWARD90_QUERIES_COST() {
+        return FATHOM_ATTENTION_BACKWARD90_QUERIES_COST;
+    }
+    private static final int FATHOM_ATTENTION_BACKWARD90_SHARED = (int)133248L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_ATTENTION_BACKWARD90_SHARED = 133248
      * }
      */
     public static int FATHOM_ATTENTION_BACKWARD90_SHARED() {
@@ -532,6 +550,15 @@ public class FathomCuda extends FathomCuda$shared {
      */
     public static int FATHOM_PROJECT_MOST_SUMS() {
         return FATHOM_PROJECT_MOST_SUMS;
+    }
+    private static final int FATHOM_EPILOGUE_THREADS = (int)256L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FATHOM_EPILOGUE_THREADS = 256
+     * }
+     */
+    public static int FATHOM_EPILOGUE_THREADS() {
+        return FATHOM_EPILOGUE_THREADS;
     }
     private static final int FATHOM_LINEAR_THREADS = (int)256L;
     /**

@@ -23,6 +23,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float *average;
  *     const fathom_cuda_gradient_norm *norm;
  *     int64_t n;
+ *     double rate;
  *     float gradient_scale;
  *     float keep1;
  *     float keep2;
@@ -51,6 +52,7 @@ public class fathom_cuda_adamw_args {
         FathomCuda.C_POINTER.withName("average"),
         FathomCuda.C_POINTER.withName("norm"),
         FathomCuda.C_LONG.withName("n"),
+        FathomCuda.C_DOUBLE.withName("rate"),
         FathomCuda.C_FLOAT.withName("gradient_scale"),
         FathomCuda.C_FLOAT.withName("keep1"),
         FathomCuda.C_FLOAT.withName("keep2"),
@@ -420,6 +422,50 @@ public class fathom_cuda_adamw_args {
      */
     public static void n(MemorySegment struct, long fieldValue) {
         struct.set(n$LAYOUT, n$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble rate$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("rate"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double rate
+     * }
+     */
+    public static final OfDouble rate$layout() {
+        return rate$LAYOUT;
+    }
+
+    private static final long rate$OFFSET = $LAYOUT.byteOffset(groupElement("rate"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double rate
+     * }
+     */
+    public static final long rate$offset() {
+        return rate$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double rate
+     * }
+     */
+    public static double rate(MemorySegment struct) {
+        return struct.get(rate$LAYOUT, rate$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double rate
+     * }
+     */
+    public static void rate(MemorySegment struct, double fieldValue) {
+        struct.set(rate$LAYOUT, rate$OFFSET, fieldValue);
     }
 
     private static final OfFloat gradient_scale$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("gradient_scale"));

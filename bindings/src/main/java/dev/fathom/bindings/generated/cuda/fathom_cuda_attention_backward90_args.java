@@ -22,6 +22,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const float *delta;
  *     int32_t tokens;
  *     int32_t heads;
+ *     int32_t batch;
+ *     int32_t busy_queries;
  *     float scale;
  *     int32_t reserved;
  * }
@@ -41,9 +43,11 @@ public class fathom_cuda_attention_backward90_args {
         FathomCuda.C_POINTER.withName("delta"),
         FathomCuda.C_INT.withName("tokens"),
         FathomCuda.C_INT.withName("heads"),
+        FathomCuda.C_INT.withName("batch"),
+        FathomCuda.C_INT.withName("busy_queries"),
         FathomCuda.C_FLOAT.withName("scale"),
         FathomCuda.C_INT.withName("reserved"),
-        MemoryLayout.paddingLayout(32)
+        MemoryLayout.paddingLayout(24)
     ).withName("fathom_cuda_attention_backward90_args");
 
     /**
@@ -359,6 +363,94 @@ public class fathom_cuda_attention_backward90_args {
      */
     public static void heads(MemorySegment struct, int fieldValue) {
         struct.set(heads$LAYOUT, heads$OFFSET, fieldValue);
+    }
+
+    private static final OfInt batch$LAYOUT = (OfInt)$LAYOUT.select(groupElement("batch"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t batch
+     * }
+     */
+    public static final OfInt batch$layout() {
+        return batch$LAYOUT;
+    }
+
+    private static final long batch$OFFSET = $LAYOUT.byteOffset(groupElement("batch"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t batch
+     * }
+     */
+    public static final long batch$offset() {
+        return batch$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t batch
+     * }
+     */
+    public static int batch(MemorySegment struct) {
+        return struct.get(batch$LAYOUT, batch$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t batch
+     * }
+     */
+    public static void batch(MemorySegment struct, int fieldValue) {
+        struct.set(batch$LAYOUT, batch$OFFSET, fieldValue);
+    }
+
+    private static final OfInt busy_queries$LAYOUT = (OfInt)$LAYOUT.select(groupElement("busy_queries"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t busy_queries
+     * }
+     */
+    public static final OfInt busy_queries$layout() {
+        return busy_queries$LAYOUT;
+    }
+
+    private static final long busy_queries$OFFSET = $LAYOUT.byteOffset(groupElement("busy_queries"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t busy_queries
+     * }
+     */
+    public static final long busy_queries$offset() {
+        return busy_queries$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t busy_queries
+     * }
+     */
+    public static int busy_queries(MemorySegment struct) {
+        return struct.get(busy_queries$LAYOUT, busy_queries$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t busy_queries
+     * }
+     */
+    public static void busy_queries(MemorySegment struct, int fieldValue) {
+        struct.set(busy_queries$LAYOUT, busy_queries$OFFSET, fieldValue);
     }
 
     private static final OfFloat scale$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("scale"));

@@ -16,8 +16,12 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  * {@snippet lang=c :
  * struct {
  *     double norm;
+ *     double correction;
+ *     int64_t updates;
+ *     float root;
  *     float scale;
  *     int32_t good;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -29,8 +33,12 @@ public class fathom_cuda_gradient_norm {
 
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         FathomCuda.C_DOUBLE.withName("norm"),
+        FathomCuda.C_DOUBLE.withName("correction"),
+        FathomCuda.C_LONG.withName("updates"),
+        FathomCuda.C_FLOAT.withName("root"),
         FathomCuda.C_FLOAT.withName("scale"),
-        FathomCuda.C_INT.withName("good")
+        FathomCuda.C_INT.withName("good"),
+        FathomCuda.C_INT.withName("reserved")
     ).withName("fathom_cuda_gradient_norm");
 
     /**
@@ -82,6 +90,138 @@ public class fathom_cuda_gradient_norm {
      */
     public static void norm(MemorySegment struct, double fieldValue) {
         struct.set(norm$LAYOUT, norm$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble correction$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("correction"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double correction
+     * }
+     */
+    public static final OfDouble correction$layout() {
+        return correction$LAYOUT;
+    }
+
+    private static final long correction$OFFSET = $LAYOUT.byteOffset(groupElement("correction"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double correction
+     * }
+     */
+    public static final long correction$offset() {
+        return correction$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double correction
+     * }
+     */
+    public static double correction(MemorySegment struct) {
+        return struct.get(correction$LAYOUT, correction$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double correction
+     * }
+     */
+    public static void correction(MemorySegment struct, double fieldValue) {
+        struct.set(correction$LAYOUT, correction$OFFSET, fieldValue);
+    }
+
+    private static final OfLong updates$LAYOUT = (OfLong)$LAYOUT.select(groupElement("updates"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t updates
+     * }
+     */
+    public static final OfLong updates$layout() {
+        return updates$LAYOUT;
+    }
+
+    private static final long updates$OFFSET = $LAYOUT.byteOffset(groupElement("updates"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t updates
+     * }
+     */
+    public static final long updates$offset() {
+        return updates$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t updates
+     * }
+     */
+    public static long updates(MemorySegment struct) {
+        return struct.get(updates$LAYOUT, updates$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t updates
+     * }
+     */
+    public static void updates(MemorySegment struct, long fieldValue) {
+        struct.set(updates$LAYOUT, updates$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat root$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("root"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float root
+     * }
+     */
+    public static final OfFloat root$layout() {
+        return root$LAYOUT;
+    }
+
+    private static final long root$OFFSET = $LAYOUT.byteOffset(groupElement("root"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float root
+     * }
+     */
+    public static final long root$offset() {
+        return root$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float root
+     * }
+     */
+    public static float root(MemorySegment struct) {
+        return struct.get(root$LAYOUT, root$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float root
+     * }
+     */
+    public static void root(MemorySegment struct, float fieldValue) {
+        struct.set(root$LAYOUT, root$OFFSET, fieldValue);
     }
 
     private static final OfFloat scale$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("scale"));
@@ -170,6 +310,50 @@ public class fathom_cuda_gradient_norm {
      */
     public static void good(MemorySegment struct, int fieldValue) {
         struct.set(good$LAYOUT, good$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**

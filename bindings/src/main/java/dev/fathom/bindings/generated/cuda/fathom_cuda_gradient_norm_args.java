@@ -23,6 +23,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t loss_count;
  *     double max_norm;
  *     double limit;
+ *     double beta1;
+ *     double beta2;
  * }
  * }
  */
@@ -40,7 +42,9 @@ public class fathom_cuda_gradient_norm_args {
         FathomCuda.C_LONG.withName("n"),
         FathomCuda.C_LONG.withName("loss_count"),
         FathomCuda.C_DOUBLE.withName("max_norm"),
-        FathomCuda.C_DOUBLE.withName("limit")
+        FathomCuda.C_DOUBLE.withName("limit"),
+        FathomCuda.C_DOUBLE.withName("beta1"),
+        FathomCuda.C_DOUBLE.withName("beta2")
     ).withName("fathom_cuda_gradient_norm_args");
 
     /**
@@ -400,6 +404,94 @@ public class fathom_cuda_gradient_norm_args {
      */
     public static void limit(MemorySegment struct, double fieldValue) {
         struct.set(limit$LAYOUT, limit$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble beta1$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("beta1"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double beta1
+     * }
+     */
+    public static final OfDouble beta1$layout() {
+        return beta1$LAYOUT;
+    }
+
+    private static final long beta1$OFFSET = $LAYOUT.byteOffset(groupElement("beta1"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double beta1
+     * }
+     */
+    public static final long beta1$offset() {
+        return beta1$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double beta1
+     * }
+     */
+    public static double beta1(MemorySegment struct) {
+        return struct.get(beta1$LAYOUT, beta1$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double beta1
+     * }
+     */
+    public static void beta1(MemorySegment struct, double fieldValue) {
+        struct.set(beta1$LAYOUT, beta1$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble beta2$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("beta2"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double beta2
+     * }
+     */
+    public static final OfDouble beta2$layout() {
+        return beta2$LAYOUT;
+    }
+
+    private static final long beta2$OFFSET = $LAYOUT.byteOffset(groupElement("beta2"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double beta2
+     * }
+     */
+    public static final long beta2$offset() {
+        return beta2$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double beta2
+     * }
+     */
+    public static double beta2(MemorySegment struct) {
+        return struct.get(beta2$LAYOUT, beta2$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double beta2
+     * }
+     */
+    public static void beta2(MemorySegment struct, double fieldValue) {
+        struct.set(beta2$LAYOUT, beta2$OFFSET, fieldValue);
     }
 
     /**

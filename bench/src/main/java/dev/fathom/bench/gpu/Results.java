@@ -1,0 +1,190 @@
+package dev.fathom.bench.gpu;
+
+import dev.fathom.bench.Table;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+
+/** All that a check found, written anew after every section, so that a stop loses little. */
+final class Results {
+
+  /**
+   * A program of kernel tests.
+   *
+   * @param program its name
+   * @param passed whether nothing failed
+   * @param summary its last line
+   * @param failures its lines about what failed
+   */
+  record Tests(String program, boolean passed, String summary, List<String> failures) {}
+
+  private final Path base;
+  private final SequencedMap<String, String> machine = new LinkedHashMap<>();
+  private final List<Tests> tests = new ArrayList<>();
+  private final List<Row> rows = new ArrayList<>();
+  private final List<String> notes = new ArrayList<>();
+  private double peakFlop;
+  private double peakBytes;
+
+  /**
+   * Results for two files.
+   *
+   * @param base {@code base.json} and {@code base.md} are written
+   */
+  Results(Path base) {
+    this.base = base;
+  }
+
+  void machine(String name, String value) {
+    machine.put(name, value);
+  }
+
+  void note(String line) {
+    notes.add(line);
+  }
+
+  void add(Tests program) {
+    tests.add(program);
+  }
+
+  void add(Row row) {
+    rows.add(row);
+  }
+
+  /** Puts a peer beside a row that is there; false if there is none of that name. */
+  boolean beside(String section, String name, Row.Peer peer) {
+    for (int i = 0; i < rows.size(); i++) {
+      Row row = rows.get(i);
+      if (row.section().equals(section) && row.name().equals(name)) {
+        rows.set(i, row.beside(peer));
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** What the machine reached, in TFLOP/s and GB/s: the measure of the shares. */
+  void peaks(double flop, double bytes) {
+    peakFlop = flop;
+    peakBytes = bytes;
+  }
+
+  /** Whether all tests passed. */
+  boolean passed() {
+    return tests.stream().allMatch(Tests::passed);
+  }
+
+  List<Row> rows() {
+    return List.copyOf(rows);
+  }
+
+  private @Nullable Double share(Row row) {
+    double peak =
+        switch (row.unit()) {
+          case FLOP -> peakFlop;
+          case BYTE -> peakBytes;
+          case NONE -> 0;
+        };
+    return peak > 0 ? row.rate() / peak : null;
+  }
+
+  String markdown() {
+    StringBuilder text = new StringBuilder("# GPU check\n\n");
+    machine.forEach(
+        (name, value) -> text.append("- ").append(name).append(": ").append(value).append('\n'));
+    notes.forEach(note -> text.append("- ").append(note).append('\n'));
+    if (!tests.isEmpty()) {
+      Table table = new Table("kernel tests", "result", "summary");
+      for (Tests program : tests) {
+        table.row(program.program(), program.passed() ? "passed" : "FAILED", program.summary());
+      }
+      text.append("\n## Kernels' tests, and what the emulator gave\n\n").append(table.markdown());
+      for (Tests program : tests) {
+        program.failures().forEach(line -> text.append("\n    ").append(line));
+      }
+    }
+    Map<String, List<Row>> sections =
+        rows.stream()
+            .collect(Collectors.groupingBy(Row::section, LinkedHashMap::new, Collectors.toList()));
+    sections.forEach((title, members) ->
+        text.append("\n## ").append(title).append("\n\n").append(table(members)));
+    return text.toString();
+  }
+
+  private String table(List<Row> members) {
+    Table table = new Table("what", "ms:", "rate:", "of peak:", "peers: ms, our time over theirs");
+    for (Row row : members) {
+      Double share = share(row);
+      table.row(
+          row.name(),
+          Table.number(row.ms()),
+          row.unit() == Row.Unit.NONE ? "" : Table.number(row.rate()) + " " + row.unit().rate(),
+          share == null ? "" : String.format(Locale.ROOT, "%.0f %%", 100 * share),
+          row.peers().stream()
+              .map(peer ->
+                  String.format(
+                      Locale.ROOT,
+                      "%s %s, %.2f",
+                      peer.name(),
+                      Table.number(peer.ms()),
+                      row.ms() / peer.ms()))
+              .collect(Collectors.joining("; ")));
+    }
+    return table.markdown();
+  }
+
+  String json() {
+    Map<String, Object> root = new LinkedHashMap<>();
+    root.put("machine", machine);
+    root.put("notes", notes);
+    root.put("peakTeraflops", peakFlop);
+    root.put("peakGigabytesPerSecond", peakBytes);
+    root.put("tests", tests);
+    List<Map<String, Object>> figures = new ArrayList<>();
+    for (Row row : rows) {
+      Map<String, Object> figure = new LinkedHashMap<>();
+      figure.put("section", row.section());
+      figure.put("name", row.name());
+      figure.put("ms", row.ms());
+      if (row.unit() != Row.Unit.NONE) {
+        figure.put("rate", row.rate());
+        figure.put("unit", row.unit().rate());
+      }
+      figure.put("peers", row.peers());
+      figures.add(figure);
+    }
+    root.put("rows", figures);
+    return JsonMapper.builder()
+            .enable(SerializationFeature.INDENT_OUTPUT)
+            .build()
+            .writeValueAsString(root)
+        + "\n";
+  }
+
+  /** Writes both files; each is whole at any moment. */
+  void write() throws IOException {
+    Path parent = base.toAbsolutePath().getParent();
+    if (parent != null) {
+      Files.createDirectories(parent);
+    }
+    write(base.resolveSibling(base.getFileName() + ".json"), json());
+    write(base.resolveSibling(base.getFileName() + ".md"), markdown());
+  }
+
+  private static void write(Path file, String text) throws IOException {
+    Path part = file.resolveSibling(file.getFileName() + ".part");
+    Files.writeString(part, text);
+    Files.move(part, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+  }
+}

@@ -1,0 +1,93 @@
+package dev.fathom.nn.cuda;
+
+import dev.fathom.nn.op.Backend;
+import dev.fathom.nn.tensor.ElementType;
+import dev.fathom.nn.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The CPU's operators as a framework computes them in bfloat16: sums in float32, every operand and
+ * every result rounded. How far this is from float32 says how far bfloat16 kernels may be: no
+ * constant does, as it hangs on the network and its input.
+ */
+final class PlainBfloat16 {
+
+  /** The families whose tensors are rounded; losses and the optimiser work in float32. */
+  private static final Set<String> FAMILIES =
+      Set.of("linear", "attention", "norm", "patchEmbed", "conv", "resample");
+
+  /** Statistics, which frameworks keep in float32, by their places among the arguments. */
+  private static final Map<String, Set<Integer>> STATISTICS =
+      Map.of(
+          "attention", Set.of(4),
+          "attentionBackward", Set.of(4),
+          "layerNorm", Set.of(6, 7),
+          "layerNormBackward", Set.of(3, 4));
+
+  private PlainBfloat16() {}
+
+  /** A backend that rounds around another's operators, whose parameters are rounded, too. */
+  static Backend around(Backend exact) {
+    return (Backend)
+        Proxy.newProxyInstance(
+            Backend.class.getClassLoader(),
+            new Class<?>[] {Backend.class},
+            (_, method, arguments) -> {
+              Object result = invoke(exact, method, arguments);
+              if (!FAMILIES.contains(method.getName())) {
+                return result;
+              }
+              return Proxy.newProxyInstance(
+                  Backend.class.getClassLoader(),
+                  new Class<?>[] {method.getReturnType()},
+                  (_, operator, operands) -> {
+                    round(operator, operands);
+                    Object value = invoke(result, operator, operands);
+                    round(operator, operands);
+                    return value;
+                  });
+            });
+  }
+
+  private static @Nullable Object invoke(
+      Object target, Method method, @Nullable Object @Nullable [] arguments) throws Throwable {
+    try {
+      return method.invoke(target, arguments);
+    } catch (InvocationTargetException e) {
+      throw e.getCause();
+    }
+  }
+
+  private static void round(Method operator, @Nullable Object @Nullable [] operands) {
+    if (operands == null) {
+      return;
+    }
+    Set<Integer> exact = STATISTICS.getOrDefault(operator.getName(), Set.of());
+    for (int i = 0; i < operands.length; i++) {
+      if (operands[i] instanceof Tensor tensor
+          && tensor.type() == ElementType.FLOAT32
+          && !exact.contains(i)) {
+        round(tensor);
+      }
+    }
+  }
+
+  private static void round(Tensor tensor) {
+    MemorySegment data = tensor.data();
+    for (long i = 0; i < tensor.size(); i++) {
+      int bits = data.getAtIndex(ValueLayout.JAVA_INT, i);
+      boolean finite = (bits & 0x7f800000) != 0x7f800000;
+      if (finite) {
+        int rounded = (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000;
+        data.setAtIndex(ValueLayout.JAVA_INT, i, rounded);
+      }
+    }
+  }
+}
