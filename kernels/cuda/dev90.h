@@ -137,7 +137,10 @@ DEV void tensor_load(void* shared, const fathom_cuda_tensor_map& map, int x, int
 #endif
 }
 
-/* Before a tensor_store or wgmma reads what this thread wrote to shared memory; then a barrier. */
+/*
+ * Before a tensor_store or wgmma reads what this thread wrote to shared memory, or a tensor_load
+ * overwrites what it read by other means than wgmma; then a barrier.
+ */
 DEV void fence_async_shared() {
 #ifdef __CUDACC__
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
