@@ -38,6 +38,7 @@ struct Async90 {
     uint64_t finished_products = 0;       /* waited for */
     bool fenced = false;
     bool fenced_shared = false; /* fence_async_shared since its last barrier */
+    std::vector<const void*> rows_read; /* by ldmatrix since that fence */
     bool published = false;     /* at a barrier to which all came with that fence */
     int barrier = -1;           /* where it waits */
   };

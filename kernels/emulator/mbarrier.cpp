@@ -204,7 +204,14 @@ void mbarrier_wait(uint64_t* barrier, int parity, Place place) {
 
 /* ---- bulk copies ---- */
 
-void fence_async_shared() { async90().threads[block->current->linear].fenced_shared = true; }
+void fence_async_shared() {
+  Async90::ThreadState& t = async90().threads[block->current->linear];
+  t.fenced_shared = true;
+  t.rows_read.clear();
+}
+void note_matrix_row(const void* row) {
+  async90().threads[block->current->linear].rows_read.push_back(row);
+}
 
 void tensor_load(void* shared, const uint64_t* map, const int* at, int rank, uint64_t* barrier) {
   checked(barrier);
@@ -213,6 +220,15 @@ void tensor_load(void* shared, const uint64_t* map, const int* at, int rank, uin
           "a bulk load to an mbarrier initialised without mbarrier_fence_init");
   }
   const BulkCopy copy = make_copy(map, at, rank, shared, barrier);
+  const std::vector<Async90::ThreadState>& threads = async90().threads;
+  for (size_t i = 0; i < threads.size(); i++) {
+    for (const void* row : threads[i].rows_read) {
+      if (row < copy.shared || row >= copy.shared + copy.map.box_bytes) continue;
+      fault(Fault::LAUNCH_FAILED,
+            "a bulk load overwrites what thread %zu read by ldmatrix, without fence_async_shared",
+            i);
+    }
+  }
   if (!block->delayed) return perform_load(copy);
   memset(shared, 0xff, copy.map.box_bytes); /* the swizzle permutes within the box */
   async90().loads.push_back(copy);

@@ -307,6 +307,17 @@ TEST_ONCE(missing_fence_of_initialised_mbarriers) {
 }
 TEST_ONCE(missing_fence_before_a_bulk_store) { expect_gemm90_fault(11, {"fence_async_shared"}); }
 TEST_ONCE(misaligned_coordinate_of_a_bulk_load) { expect_gemm90_fault(12, {"coordinate 4"}); }
+TEST_ONCE(missing_fence_before_a_bulk_load_overwrites) {
+  expect_gemm90_fault(13, {"read by ldmatrix"});
+  for (int order = 0; order < SCHEDULES; order++) {
+    fathom_emulator_configure(order, 0);
+    EXPECT_OK(load_module("kernels/gemm90"));
+    CUresult result;
+    gemm90(14, &result);
+    EXPECT(result == CUDA_SUCCESS, "with the fence: %s", describe(result).c_str());
+    reset_device();
+  }
+}
 
 namespace {
 

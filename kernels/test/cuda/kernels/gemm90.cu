@@ -39,8 +39,13 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
   for (int t = 0; t < steps; t++) {
     const int s = t % GEMM90_STAGES, turn = t / GEMM90_STAGES % 2;
     if (args.broken != 6) mbarrier_wait(full + s, turn);
-    if (args.broken != 7) wgmma_fence();
     const unsigned char* a = memory + s * GEMM90_STAGE;
+    if (args.broken >= 13) {
+      FragA unused;
+      load_a_rows(unused, (const elem*)(a + thread * 128));
+      if (args.broken == 14) fence_async_shared();
+    }
+    if (args.broken != 7) wgmma_fence();
 #pragma unroll
     for (int k = 0; k < 4; k++) {
       wgmma<64>(d, wgmma_descriptor(a + 32 * k, 0, 1024, Swizzle::BYTES_128),
