@@ -187,6 +187,7 @@ class Consumer {
     mbarrier_wait(&m.kept_full, p.before % 2);
     load_operand(first, m.kept[0][group]);
     load_operand(second, m.kept[1][group]);
+    fence_async_shared(); /* what was read is overwritten by TMA */
     release(&m.kept_empty);
     const Slot at = p.slot(0);
     mbarrier_wait(&m.full[at.stage], at.turn);

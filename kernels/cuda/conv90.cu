@@ -41,6 +41,9 @@ DEV void multiply_step_relu(float (&d)[Tile::HEIGHT][Tile::N / 2], const unsigne
     for (int h = 0; h < Tile::HEIGHT; h++) wgmma<Tile::N>(d[h], a[k][h], b16, add || k > 0);
     wgmma_commit();
   }
+  /* By the whole warp, before one thread says that the lines it read may be overwritten by TMA. */
+  fence_async_shared();
+  __syncwarp();
 }
 
 template <class Tile, bool RELU>

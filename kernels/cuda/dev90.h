@@ -44,6 +44,8 @@ DEV void mbarrier_init(uint64_t* barrier, int arrivals) {
 DEV void mbarrier_fence_init() {
 #ifdef __CUDACC__
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+#else
+  emulator::mbarrier_fence_init();
 #endif
 }
 DEV void mbarrier_arrive(uint64_t* barrier) {
@@ -135,10 +137,15 @@ DEV void tensor_load(void* shared, const fathom_cuda_tensor_map& map, int x, int
 #endif
 }
 
-/* Before a tensor_store or wgmma reads what this thread wrote to shared memory; then a barrier. */
+/*
+ * Before a tensor_store or wgmma reads what this thread wrote to shared memory, or a tensor_load
+ * overwrites what it read by other means than wgmma; then a barrier.
+ */
 DEV void fence_async_shared() {
 #ifdef __CUDACC__
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#else
+  emulator::fence_async_shared();
 #endif
 }
 /* Starts a store of a box. By one thread, which also commits and waits. */
@@ -336,17 +343,26 @@ DEV void wgmma(float (&d)[N / 2], const FragA& a, uint64_t b, bool accumulate CA
 
 /* ---- registers between warpgroups; one thread of a warp ---- */
 
-/* The warpgroup's threads have at most COUNT registers from here on (a multiple of 8). */
+/*
+ * By all of a warpgroup: its threads have at most COUNT registers from here on, a multiple of 8 from
+ * 24 to 256. Who takes waits until others have given as many.
+ */
 template <int COUNT>
 DEV void registers_take() {
+  static_assert(COUNT % 8 == 0 && COUNT >= 24 && COUNT <= 256, "registers of setmaxnreg");
 #ifdef __CUDACC__
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
+#else
+  emulator::registers_take(COUNT, emulator::Place::current());
 #endif
 }
 template <int COUNT>
 DEV void registers_give() {
+  static_assert(COUNT % 8 == 0 && COUNT >= 24 && COUNT <= 256, "registers of setmaxnreg");
 #ifdef __CUDACC__
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT));
+#else
+  emulator::registers_give(COUNT, emulator::Place::current());
 #endif
 }
 /* True in one thread of the warp, the same one every time. */

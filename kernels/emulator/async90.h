@@ -4,6 +4,7 @@
 
 #include <array>
 #include <deque>
+#include <map>
 #include <vector>
 
 #include "emulate90.h"
@@ -36,14 +37,22 @@ struct Async90 {
     std::vector<uint64_t> product_groups; /* committed: `products` at each commit */
     uint64_t finished_products = 0;       /* waited for */
     bool fenced = false;
+    bool fenced_shared = false; /* fence_async_shared since its last barrier */
+    std::vector<const void*> rows_read; /* by ldmatrix since that fence */
+    bool published = false;     /* at a barrier to which all came with that fence */
+    int barrier = -1;           /* where it waits */
   };
   struct Warpgroup {
     std::deque<Product> products; /* not performed yet */
     uint64_t performed = 0;
+    int registers = 0; /* of a thread */
   };
   std::vector<ThreadState> threads;
   std::vector<Warpgroup> warpgroups;
   std::vector<BulkCopy> loads; /* delayed ones */
+  /* Barriers that are initialised and not yet fenced, and the thread that did it. */
+  std::map<const uint64_t*, unsigned> new_barriers;
+  int free_registers = 0; /* of the multiprocessor; a warpgroup's thread counts 1 */
   struct {
     float a[64][16], b[16][256], d[64][256];
   } product; /* operands of the one that is computed */

@@ -25,6 +25,34 @@ void fault(Fault kind, const char* text, ...) {
 
 /* ---- barriers ---- */
 
+namespace {
+
+/* Who comes to a barrier with fence_async_shared, which tensor_store asks about. */
+void note_arrival(Execution& e, Barrier& b, int id) {
+  if (!e.async90) {
+    b.unfenced = true;
+    return;
+  }
+  Async90::ThreadState& t = e.async90->threads[e.current->linear];
+  b.unfenced = b.unfenced || !t.fenced_shared;
+  t.fenced_shared = false;
+  t.barrier = id;
+}
+void note_departure(Execution& e) {
+  if (e.async90) e.async90->threads[e.current->linear].barrier = -1;
+}
+/* The last one has come. */
+void complete(Execution& e, Barrier& b, int id) {
+  if (!b.unfenced) {
+    for (Async90::ThreadState& t : e.async90->threads) t.published = t.published || t.barrier == id;
+  }
+  note_departure(e);
+  e.make_ready(b.waiting);
+  b = {};
+}
+
+}  // namespace
+
 void block_barrier(Place place) {
   Execution& e = *execution();
   Barrier& b = e.barriers[0];
@@ -38,13 +66,11 @@ void block_barrier(Place place) {
   }
   b.place = place;
   e.advanced = true;
-  if (++b.arrived == e.threads.size()) {
-    e.make_ready(b.waiting);
-    b = {};
-    return;
-  }
+  note_arrival(e, b, 0);
+  if (++b.arrived == e.threads.size()) return complete(e, b, 0);
   b.waiting.add(e.position[e.current->linear]);
   e.suspend("__syncthreads", place);
+  note_departure(e);
 }
 
 void named_barrier(int id, int threads, bool wait, Place place) {
@@ -62,14 +88,12 @@ void named_barrier(int id, int threads, bool wait, Place place) {
   b.place = place;
   b.expected = static_cast<unsigned>(threads);
   e.advanced = true;
-  if (++b.arrived == b.expected) {
-    e.make_ready(b.waiting);
-    b = {};
-    return;
-  }
-  if (!wait) return;
+  note_arrival(e, b, id);
+  if (++b.arrived == b.expected) return complete(e, b, id);
+  if (!wait) return note_departure(e);
   b.waiting.add(e.position[e.current->linear]);
   e.suspend("a named barrier", place);
+  note_departure(e);
 }
 
 /* ---- polling ---- */

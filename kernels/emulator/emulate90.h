@@ -7,6 +7,7 @@
 namespace emulator {
 
 EMULATOR_API void mbarrier_init(uint64_t* barrier, int arrivals);
+EMULATOR_API void mbarrier_fence_init();
 EMULATOR_API void mbarrier_arrive(uint64_t* barrier, int expected_bytes);
 EMULATOR_API void mbarrier_wait(uint64_t* barrier, int parity, Place place);
 
@@ -19,6 +20,12 @@ EMULATOR_API void tensor_load(void* shared, const uint64_t* map, const int* at, 
 EMULATOR_API void tensor_store(const uint64_t* map, const int* at, int rank, const void* shared);
 EMULATOR_API void tensor_store_commit();
 EMULATOR_API void tensor_store_wait(int pending_groups);
+
+EMULATOR_API void fence_async_shared();
+
+/* setmaxnreg: of the calling warpgroup, to `count` registers a thread. */
+EMULATOR_API void registers_take(int count, Place place);
+EMULATOR_API void registers_give(int count, Place place);
 
 /* Where dynamic shared memory is the whole of it. */
 EMULATOR_API uint32_t shared_offset(const void* p);

@@ -158,6 +158,9 @@ void load_matrices(E* x, const E* row, Place place) {
     const E* row;
   } mine{x, row};
   check_alignment(row, 16, "ldmatrix from");
+#if FATHOM_ARCHITECTURE == 90
+  note_matrix_row(row);
+#endif
   warp_collective(0xffffffffu, "ldmatrix", &mine, place, [](Rows** all) {
     for (int l = 0; l < 32; l++) {
       for (int m = 0; m < COUNT; m++) {

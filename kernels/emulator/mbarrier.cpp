@@ -104,6 +104,8 @@ BulkCopy make_copy(const uint64_t* map, const int* at, int rank, const void* sha
   if (copy.map.magic != TensorMap::MAGIC) fault(Fault::LAUNCH_FAILED, "not a tensor map");
   if (copy.map.rank != rank)
     fault(Fault::LAUNCH_FAILED, "%d coordinates for a tensor map of rank %d", rank, copy.map.rank);
+  if (at[0] * copy.map.element_bytes % 16)
+    fault(Fault::MISALIGNED, "a bulk copy from coordinate %d, no multiple of 16 bytes", at[0]);
   std::copy(at, at + 5, copy.at);
   copy.shared = static_cast<unsigned char*>(const_cast<void*>(shared));
   copy.barrier = barrier;
@@ -120,6 +122,11 @@ BulkCopy make_copy(const uint64_t* map, const int* at, int rank, const void* sha
   return copy;
 }
 
+/* What ptxas gives a kernel with a launch bound of one block of so many threads. */
+int registers_at_launch(size_t threads) {
+  return std::min(65536 / static_cast<int>(threads) / 8 * 8, 248);
+}
+
 }  // namespace
 
 Async90& async90() {
@@ -128,6 +135,8 @@ Async90& async90() {
     e.async90 = std::make_unique<Async90>();
     e.async90->threads.resize(e.threads.size());
     e.async90->warpgroups.resize((e.threads.size() + 127) / 128);
+    for (Async90::Warpgroup& w : e.async90->warpgroups)
+      w.registers = registers_at_launch(e.threads.size());
   }
   return *e.async90;
 }
@@ -149,6 +158,12 @@ void mbarrier_init(uint64_t* barrier, int arrivals) {
   b->arrivals = static_cast<uint16_t>(arrivals) & 0x7fff;
   b->phase = 0;
   b->pending = static_cast<uint16_t>(arrivals);
+  async90().new_barriers[barrier] = block->current->linear;
+}
+
+void mbarrier_fence_init() {
+  std::erase_if(async90().new_barriers,
+                [](const auto& entry) { return entry.second == block->current->linear; });
 }
 
 void mbarrier_arrive(uint64_t* barrier, int expected_bytes) {
@@ -189,9 +204,31 @@ void mbarrier_wait(uint64_t* barrier, int parity, Place place) {
 
 /* ---- bulk copies ---- */
 
+void fence_async_shared() {
+  Async90::ThreadState& t = async90().threads[block->current->linear];
+  t.fenced_shared = true;
+  t.rows_read.clear();
+}
+void note_matrix_row(const void* row) {
+  async90().threads[block->current->linear].rows_read.push_back(row);
+}
+
 void tensor_load(void* shared, const uint64_t* map, const int* at, int rank, uint64_t* barrier) {
   checked(barrier);
+  if (async90().new_barriers.count(barrier)) {
+    fault(Fault::LAUNCH_FAILED,
+          "a bulk load to an mbarrier initialised without mbarrier_fence_init");
+  }
   const BulkCopy copy = make_copy(map, at, rank, shared, barrier);
+  const std::vector<Async90::ThreadState>& threads = async90().threads;
+  for (size_t i = 0; i < threads.size(); i++) {
+    for (const void* row : threads[i].rows_read) {
+      if (row < copy.shared || row >= copy.shared + copy.map.box_bytes) continue;
+      fault(Fault::LAUNCH_FAILED,
+            "a bulk load overwrites what thread %zu read by ldmatrix, without fence_async_shared",
+            i);
+    }
+  }
   if (!block->delayed) return perform_load(copy);
   memset(shared, 0xff, copy.map.box_bytes); /* the swizzle permutes within the box */
   async90().loads.push_back(copy);
@@ -201,6 +238,10 @@ void tensor_load(void* shared, const uint64_t* map, const int* at, int rank, uin
 void tensor_store(const uint64_t* map, const int* at, int rank, const void* shared) {
   const BulkCopy copy = make_copy(map, at, rank, shared, nullptr);
   Async90::ThreadState& t = async90().threads[block->current->linear];
+  if (!t.fenced_shared && !t.published) {
+    fault(Fault::LAUNCH_FAILED,
+          "a bulk store without fence_async_shared by all that wrote its box");
+  }
   t.stores.push_back(copy);
   t.uncommitted_stores++;
   if (!block->delayed) perform_store(copy);
@@ -220,6 +261,35 @@ void tensor_store_wait(int pending_groups) {
                     perform_store);
     t.stores.erase(t.stores.begin(), t.stores.begin() + static_cast<ptrdiff_t>(count));
   }
+}
+
+/* ---- registers ---- */
+
+namespace {
+
+/* Each thread of a block has as many at the launch, and there are no more: who takes waits. */
+void change_registers(const char* what, int count, bool take, Place place) {
+  if (!gather_warpgroup(what, nullptr, place)) return;
+  Async90& async = async90();
+  Async90::Warpgroup& w = async.warpgroups[block->current->linear / 128];
+  const int more = count - w.registers;
+  if (take ? more < 0 : more > 0) {
+    fault(Fault::LAUNCH_FAILED, "%s: %d registers instead of %d", what, count, w.registers);
+  }
+  while (more > async.free_registers) poll(what, place);
+  poll_succeeded();
+  async.free_registers -= more;
+  w.registers = count;
+  release_warpgroup();
+}
+
+}  // namespace
+
+void registers_take(int count, Place place) {
+  change_registers("registers_take", count, true, place);
+}
+void registers_give(int count, Place place) {
+  change_registers("registers_give", count, false, place);
 }
 
 void check_end_of_thread90() {

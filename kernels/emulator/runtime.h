@@ -81,6 +81,9 @@ EMULATOR_API void release_warp(unsigned mask);
 EMULATOR_API void** gather_warpgroup(const char* operation, void* argument, Place place);
 EMULATOR_API void release_warpgroup();
 
+/* 16 bytes that ldmatrix reads, on sm_90: a bulk load may not overwrite them without a fence. */
+EMULATOR_API void note_matrix_row(const void* row);
+
 EMULATOR_API void start_copy(void* to, const void* from, int bytes, bool valid);
 EMULATOR_API void commit_copies();
 EMULATOR_API void wait_for_copies(int pending_groups);

@@ -64,6 +64,7 @@ struct ThreadSet {
 struct Barrier {
   ThreadSet waiting;
   unsigned arrived = 0, expected = 0;
+  bool unfenced = false; /* somebody came without fence_async_shared */
   Place place;
 };
 

@@ -302,3 +302,51 @@ TEST_ONCE(missing_wait_for_a_full_stage) { expect_gemm90_fault(6, {}); }
 TEST_ONCE(missing_wgmma_fence) { expect_gemm90_fault(7, {"wgmma_fence"}); }
 TEST_ONCE(missing_wait_for_wgmma) { expect_gemm90_fault(8, {}); }
 TEST_ONCE(missing_wait_for_a_bulk_store) { expect_gemm90_fault(9, {"bulk stores"}); }
+TEST_ONCE(missing_fence_of_initialised_mbarriers) {
+  expect_gemm90_fault(10, {"mbarrier_fence_init"});
+}
+TEST_ONCE(missing_fence_before_a_bulk_store) { expect_gemm90_fault(11, {"fence_async_shared"}); }
+TEST_ONCE(misaligned_coordinate_of_a_bulk_load) { expect_gemm90_fault(12, {"coordinate 4"}); }
+TEST_ONCE(missing_fence_before_a_bulk_load_overwrites) {
+  expect_gemm90_fault(13, {"read by ldmatrix"});
+  for (int order = 0; order < SCHEDULES; order++) {
+    fathom_emulator_configure(order, 0);
+    EXPECT_OK(load_module("kernels/gemm90"));
+    CUresult result;
+    gemm90(14, &result);
+    EXPECT(result == CUDA_SUCCESS, "with the fence: %s", describe(result).c_str());
+    reset_device();
+  }
+}
+
+namespace {
+
+CUresult registers90(int broken, std::vector<int32_t>* y) {
+  Tensor result = Tensor::integers(std::vector<int32_t>(256, 0));
+  const registers90_args args = {result, broken};
+  const CUresult error = try_launch("registers90", {1}, {384}, 0, args);
+  if (error == CUDA_SUCCESS) *y = result.integers();
+  return error;
+}
+
+}  // namespace
+
+TEST_ONCE(registers_pass_between_warpgroups) {
+  for (int order = 0; order < SCHEDULES; order++) {
+    fathom_emulator_configure(order, 0);
+    EXPECT_OK(load_module("kernels/registers90"));
+    std::vector<int32_t> y;
+    EXPECT_OK(registers90(0, &y));
+    EXPECT(y.size() == 256 && y[0] == 1 && y[255] == 2, "registers90 did not run");
+    /* More than there are; a warp that stays away; fewer than before. */
+    const char* words[] = {"registers_take", "registers_give", "instead of 168"};
+    for (int broken = 1; broken <= 3; broken++) {
+      EXPECT(registers90(broken, &y) != CUDA_SUCCESS, "fault %d is not seen", broken);
+      EXPECT(strstr(fathom_emulator_last_report(), words[broken - 1]) != nullptr, "last report %s",
+             fathom_emulator_last_report());
+      reset_device();
+      EXPECT_OK(load_module("kernels/registers90"));
+    }
+    reset_device();
+  }
+}

@@ -35,4 +35,9 @@ typedef struct {
   int32_t a_transposed, b_transposed, a_registers;
 } product90_args;
 
+typedef struct {
+  int32_t* y;     /* [256]: 1 128 times, then 2 */
+  int32_t broken; /* which fault the kernel has; 0: none */
+} registers90_args;
+
 #endif

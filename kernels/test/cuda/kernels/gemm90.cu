@@ -18,7 +18,7 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
       mbarrier_init(full + s, 1);
       mbarrier_init(empty + s, CONSUMERS);
     }
-    mbarrier_fence_init();
+    if (args.broken != 10) mbarrier_fence_init();
   }
   __syncthreads();
   if (thread >= CONSUMERS) {
@@ -29,7 +29,8 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
                                        : args.broken == 4 ? 3 * TILE
                                                           : 2 * TILE);
       if (args.broken == 5) mbarrier_arrive(full + s);
-      tensor_load(memory + s * GEMM90_STAGE, args.a, t * 64, (int)blockIdx.y * 64, full + s);
+      tensor_load(memory + s * GEMM90_STAGE, args.a, t * 64 + (args.broken == 12 ? 4 : 0),
+                  (int)blockIdx.y * 64, full + s);
       tensor_load(memory + s * GEMM90_STAGE + TILE, args.b, t * 64, (int)blockIdx.x * 64, full + s);
     }
     return;
@@ -38,8 +39,13 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
   for (int t = 0; t < steps; t++) {
     const int s = t % GEMM90_STAGES, turn = t / GEMM90_STAGES % 2;
     if (args.broken != 6) mbarrier_wait(full + s, turn);
-    if (args.broken != 7) wgmma_fence();
     const unsigned char* a = memory + s * GEMM90_STAGE;
+    if (args.broken >= 13) {
+      FragA unused;
+      load_a_rows(unused, (const elem*)(a + thread * 128));
+      if (args.broken == 14) fence_async_shared();
+    }
+    if (args.broken != 7) wgmma_fence();
 #pragma unroll
     for (int k = 0; k < 4; k++) {
       wgmma<64>(d, wgmma_descriptor(a + 32 * k, 0, 1024, Swizzle::BYTES_128),
@@ -61,7 +67,7 @@ extern "C" __global__ void __launch_bounds__(160) gemm90(const GRID_CONSTANT gem
     c[wgmma_column(i) / 32 * (HALF / 4) + row * 32 + chunk * 4 + column % 4] = d[i];
   }
   if (args.broken == 8) wgmma_wait<0>();
-  fence_async_shared();
+  if (args.broken != 11) fence_async_shared();
   barrier_sync(1, CONSUMERS);
   if (thread == 0) {
     for (int half = 0; half < 2; half++) {
