@@ -1,5 +1,5 @@
 """The peer of gpu-check: the same network with the same weights in PyTorch on the same GPU, as fast as its
-user would have it: bfloat16, scaled_dot_product_attention, channels_last, torch.compile with CUDA graphs.
+user would have it: bfloat16, scaled_dot_product_attention, channels_last, torch.compile (inference with CUDA graphs).
 
 Argument: a safetensors file with the weights under their published names and "input" [1,S,S,3]. Prints
 JSON lines: {"ready": description} or {"missing": reason}; then for each line on standard input one answer,
@@ -26,7 +26,7 @@ except ImportError as error:
     print(json.dumps({"missing": "no PyTorch to compare with: %s" % error}), flush=True)
     sys.exit(0)
 
-FLUSH_BYTES = 256 << 20
+FLUSH_BYTES = 1 << 30
 
 
 class Peer:
@@ -36,22 +36,29 @@ class Peer:
             self.image = read("input").permute(0, 3, 1, 2).contiguous().cuda()
         self.flush = torch.empty(FLUSH_BYTES, dtype=torch.uint8, device="cuda")
 
-    def median(self, work, runs=20, warm=5, cold=False):
+    def median(self, work, samples=9, warm=5, cold=False, group=None):
+        """As gpu-check measures itself: groups of runs without a wait, or single runs with cold caches."""
         for _ in range(warm):
             work()
-        torch.cuda.synchronize()
-        times = []
-        for _ in range(runs):
-            if cold:
-                self.flush.zero_()
-            begin = torch.cuda.Event(enable_timing=True)
-            end = torch.cuda.Event(enable_timing=True)
-            begin.record()
-            work()
-            end.record()
-            torch.cuda.synchronize()
-            times.append(begin.elapsed_time(end))
+        if group is None:
+            group = 1 if cold else min(200, max(1, round(2 / max(self.once(work, 1, False), 1e-3))))
+        if cold:
+            samples *= 2
+        times = [self.once(work, group, cold) / group for _ in range(samples)]
         return sorted(times)[len(times) // 2]
+
+    def once(self, work, runs, cold):
+        torch.cuda.synchronize()
+        begin = torch.cuda.Event(enable_timing=True)
+        end = torch.cuda.Event(enable_timing=True)
+        if cold:
+            self.flush.zero_()
+        begin.record()
+        for _ in range(runs):
+            work()
+        end.record()
+        torch.cuda.synchronize()
+        return begin.elapsed_time(end)
 
     def network(self, dtype):
         model = copy.deepcopy(self.model).to("cuda", dtype)
@@ -84,7 +91,7 @@ class Peer:
             with torch.inference_mode():
                 return model(images)
 
-        return self.median(work, runs=30, warm=8)
+        return self.median(work, samples=20, warm=8)
 
     def train(self, batch, mode):
         torch.compiler.reset()
@@ -101,7 +108,7 @@ class Peer:
             depth_anything.scale_shift_invariant(depth.float(), target).backward()
             optimiser.step()
 
-        return self.median(work, runs=8, warm=4)
+        return self.median(work, samples=3, warm=4, group=4)
 
     def attention(self, implementation, way, batch, heads, tokens, head_dim):
         from torch.nn.attention import SDPBackend, sdpa_kernel

@@ -135,6 +135,7 @@ test-cuda-emulator: $(EMULATED) $(TEST_MODULES) $(filter $(EMULATOR)/test_emulat
 GPU_TESTS = $(filter-out $(EMULATOR)/test_emulator%,$(CUDA_TESTS))
 test-gpu: cuda cuda-float $(TEST_MODULES_GPU) $(CUDA_TESTS)
 	@lib=$$(ldconfig -p | sed -n 's/.*libcuda.so.1 .*x86-64.* => //p' | head -1); \
+	test -n "$$lib" || lib=$$(ls /usr/local/nvidia/lib64/libcuda.so.1 2>/dev/null); \
 	test -n "$$lib" || { echo "no libcuda.so.1 of NVIDIA here"; exit 1; }; \
 	for t in $(GPU_TESTS); do FATHOM_CUDA_MODULES=$(CUDA_BUILD) LD_PRELOAD=$$lib $$t || exit 1; done
 ifeq (,$(NVCC))

@@ -4,6 +4,7 @@ package dev.fathom.bench.gpu;
 final class Budget {
 
   private final long end;
+  private boolean refused;
 
   Budget(double seconds) {
     end = System.nanoTime() + (long) (seconds * 1e9);
@@ -14,8 +15,15 @@ final class Budget {
     return Math.max(0, (end - System.nanoTime()) * 1e-9);
   }
 
-  /** Whether there is time for something. */
+  /** Whether there is time for something; a refusal is remembered. */
   boolean allows(double seconds) {
-    return left() >= seconds;
+    boolean allowed = left() >= seconds;
+    refused |= !allowed;
+    return allowed;
+  }
+
+  /** Whether something was left out. */
+  boolean refused() {
+    return refused;
   }
 }

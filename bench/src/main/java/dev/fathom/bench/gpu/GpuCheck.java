@@ -6,14 +6,14 @@ import dev.fathom.nn.cuda.CudaBackend;
 import dev.fathom.nn.model.ModelConfig;
 import dev.fathom.nn.model.Release;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -52,13 +52,19 @@ public final class GpuCheck implements Callable<Integer> {
 
   private static final List<String> SECTIONS =
       List.of("tests", "launches", "kernels", "inference", "training");
-  private static final int LAUNCHES = 5000;
+
+  /** Fewer than the driver's queue takes, so that the host never waits for the device. */
+  private static final int LAUNCHES = 500;
+
+  private static final int STEPS = 20;
+  private static final int MOST_CONVOLVED = 8;
   private static final double PEER_SECONDS = 20;
 
-  /** A bfloat16 network that errs more than this times PyTorch's own is taken for wrong. */
-  private static final double TIMES_THE_PEERS_ERROR = 2;
-
   @Spec private CommandSpec spec;
+
+  private Results results = new Results(Path.of("gpu-check"));
+  private Budget budget = new Budget(0);
+  private boolean small;
 
   @Option(
       names = "--out",
@@ -141,6 +147,12 @@ public final class GpuCheck implements Callable<Integer> {
     return line;
   }
 
+  /** Something that may fail without ending the rest. */
+  @FunctionalInterface
+  private interface Body {
+    void run() throws IOException, InterruptedException;
+  }
+
   @Override
   public Integer call() throws IOException, InterruptedException {
     check();
@@ -148,42 +160,57 @@ public final class GpuCheck implements Callable<Integer> {
     if (!probe.isUsable()) {
       throw new ParameterException(spec.commandLine(), "no GPU can be used: " + probe.reason());
     }
-    Results results = new Results(out);
+    results = new Results(out);
     describe(probe, results);
     results.write();
-    Budget budget = new Budget(seconds);
-    boolean small = probe.isEmulator();
+    budget = new Budget(seconds);
+    small = probe.isEmulator();
     Path bundle = Path.of(System.getProperty("fathom.bundle", "."));
     if (wanted("tests")) {
       Path folder = tests != null ? tests : bundle.resolve("tests");
-      if (Files.isDirectory(folder)) {
-        progress("the kernels' tests");
-        KernelTests.run(folder, budget, results);
-      } else {
-        results.note("no kernel tests: " + folder + " is not there");
-      }
-      results.write();
+      attempt("the kernels' tests", () -> KernelTests.run(folder, budget, results));
     }
     if (wanted("launches")) {
-      progress("launches");
-      LaunchCost.run(small ? 100 : LAUNCHES, budget, results);
-      results.write();
+      attempt("launches", () -> LaunchCost.run(small ? 100 : LAUNCHES, budget, results));
     }
     if (wanted("kernels")) {
-      kernels(budget, results, small);
+      attempt("kernels", this::kernels);
     }
+    Map<String, float[]> depths = new HashMap<>();
     for (String name : models) {
-      if ((wanted("inference") || wanted("training")) && budget.allows(PEER_SECONDS)) {
-        network(config(name), budget, results, small, bundle);
+      networks(name, depths);
+    }
+    Path program = peerProgram != null ? peerProgram : bundle.resolve("bench/gpu_peer.py");
+    for (String name : models) {
+      boolean asked = wanted("inference") || wanted("training") || wanted("kernels");
+      if (asked && !python.equals("none") && budget.allows(PEER_SECONDS)) {
+        float[] depth = depths.getOrDefault(name, new float[0]);
+        attempt("PyTorch's " + name, () -> peer(name, depth, program));
       }
     }
-    if (budget.left() == 0) {
+    if (budget.refused()) {
       results.note("what is missing had no time left");
     }
     results.write();
     spec.commandLine().getOut().print(results.markdown());
     spec.commandLine().getOut().flush();
     return results.passed() ? 0 : 1;
+  }
+
+  /** Does it and writes the results; what fails is noted, and makes the whole check fail. */
+  private void attempt(String what, Body body) throws IOException, InterruptedException {
+    spec.commandLine().getErr().println("gpu-check: " + what);
+    quietly(what, body);
+    results.write();
+  }
+
+  private void quietly(String what, Body body) throws InterruptedException {
+    try {
+      body.run();
+    } catch (IOException | RuntimeException | OutOfMemoryError e) {
+      String message = e.getMessage() == null ? e.toString() : e.getMessage();
+      results.add(new Results.Tests(what, false, "did not end", List.of(message)));
+    }
   }
 
   private static void describe(CudaProbe probe, Results results) {
@@ -197,195 +224,68 @@ public final class GpuCheck implements Callable<Integer> {
     }
   }
 
-  private void kernels(Budget budget, Results results, boolean small) throws IOException {
-    progress("kernels");
+  private void kernels() throws IOException, InterruptedException {
     try (CudaBackend backend = new CudaBackend(GpuKernels.OWN);
         GpuTimer timer = new GpuTimer(backend.stream(), small ? 1 : 9, small);
         KernelRates rates = new KernelRates(backend, timer, budget, results, small)) {
       rates.peaks();
-      results.write();
-      int largest = batches.getLast();
       for (String name : models) {
         ModelConfig model = config(name);
         long tokens = MemoryRates.tokens(model, side);
         for (int batch : batches) {
-          rates.linear(model, batch, tokens);
-          rates.attention(model, batch, tokens);
+          quietly(name + " linear " + batch, () -> rates.linear(model, batch, tokens));
+          quietly(name + " attention " + batch, () -> rates.attention(model, batch, tokens));
         }
-        rates.linearBackward(model, largest, tokens);
-        rates.convolutions(model, Math.min(largest, 8), side / model.patch());
+        quietly(name + " gradients", () -> rates.linearBackward(model, largest(), tokens));
+        int pictures = Math.min(largest(), MOST_CONVOLVED);
+        quietly(
+            name + " convolutions",
+            () -> rates.convolutions(model, pictures, side / model.patch()));
         results.write();
       }
       ModelConfig first = config(models.getFirst());
       long parameters = new NetworkRates(first, side, 1, small, results).parameters();
-      new MemoryRates(backend, timer, results).run(first, largest, side, parameters);
-      results.write();
+      new MemoryRates(backend, timer, results).run(first, largest(), side, parameters);
     }
   }
 
-  private void network(
-      ModelConfig model, Budget budget, Results results, boolean small, Path bundle)
-      throws IOException {
-    NetworkRates rates = new NetworkRates(model, side, 20, small, results);
-    float[] depth = new float[0];
-    if (wanted("inference")) {
-      progress("inference of " + model.name());
-      depth = rates.inference(batches);
+  private void networks(String name, Map<String, float[]> depths)
+      throws IOException, InterruptedException {
+    NetworkRates rates = new NetworkRates(config(name), side, STEPS, small, results);
+    if (wanted("inference") && budget.allows(PEER_SECONDS)) {
+      attempt("inference of " + name, () -> depths.put(name, rates.inference(batches)));
       for (int batch : batches) {
         if (budget.allows(PEER_SECONDS)) {
-          rates.libraries(batch);
+          quietly(name + " on libraries", () -> rates.libraries(batch));
         }
       }
       results.write();
     }
-    int largest = batches.getLast();
     if (wanted("training") && budget.allows(PEER_SECONDS)) {
-      progress("a training step of " + model.name());
-      rates.training(largest);
-      results.write();
+      attempt("a training step of " + name, () -> rates.training(largest()));
     }
-    if (python.equals("none") || !budget.allows(PEER_SECONDS)) {
-      return;
-    }
-    progress("PyTorch's " + model.name());
+  }
+
+  private void peer(String name, float[] depth, Path program) throws IOException {
+    NetworkRates rates = new NetworkRates(config(name), side, STEPS, small, results);
     Path weights = Files.createTempFile("fathom-gpu-check", ".safetensors");
     try {
       rates.write(weights);
-      Path program = peerProgram != null ? peerProgram : bundle.resolve("bench/gpu_peer.py");
       try (TorchPeer peer = TorchPeer.start(python, program, weights, budget, results)) {
         results.machine("PyTorch", peer.description());
-        compare(model, rates, peer, depth, results, budget);
-      } catch (IOException e) {
-        results.note("PyTorch, " + model.name() + ": " + e.getMessage());
+        new PeerComparison(rates, peer, results, budget, Set.copyOf(sections), batches, side)
+            .run(config(name), depth, name.equals(models.getFirst()));
       }
+    } catch (IOException e) {
+      // Without PyTorch, or with too little room for its file, ours is still of use.
+      results.note("PyTorch, " + name + ": " + e.getMessage());
     } finally {
       Files.deleteIfExists(weights);
     }
-    results.write();
   }
 
-  private void compare(
-      ModelConfig model,
-      NetworkRates rates,
-      TorchPeer peer,
-      float[] depth,
-      Results results,
-      Budget budget)
-      throws IOException {
-    if (depth.length > 0) {
-      agreement(model, peer, depth, results);
-    }
-    for (int batch : batches) {
-      peer.beside(
-          "infer %d eager".formatted(batch),
-          "PyTorch",
-          NetworkRates.INFERENCE,
-          rates.inferenceName(batch));
-    }
-    results.write();
-    kernels(model, peer);
-    results.write();
-    for (int batch : batches) {
-      if (budget.allows(2 * PEER_SECONDS)) {
-        peer.beside(
-            "infer %d compiled".formatted(batch),
-            "compiled",
-            NetworkRates.INFERENCE,
-            rates.inferenceName(batch));
-        results.write();
-      }
-    }
-    if (wanted("training")) {
-      int largest = batches.getLast();
-      for (String mode : List.of("eager", "compiled")) {
-        if (budget.allows(2 * PEER_SECONDS)) {
-          peer.beside(
-              "train %d %s".formatted(largest, mode),
-              mode.equals("eager") ? "PyTorch" : mode,
-              NetworkRates.TRAINING,
-              rates.trainingName(largest));
-          results.write();
-        }
-      }
-    }
-  }
-
-  private void kernels(ModelConfig model, TorchPeer peer) throws IOException {
-    if (!wanted("kernels")) {
-      return;
-    }
-    long tokens = MemoryRates.tokens(model, side);
-    for (int batch : batches) {
-      for (String way : List.of("forward", "backward")) {
-        for (String implementation : List.of("flash", "cudnn")) {
-          peer.beside(
-              "attention %s %s %d %d %d %d"
-                  .formatted(implementation, way, batch, model.heads(), tokens, model.headDim()),
-              implementation,
-              KernelRates.ATTENTION,
-              "%s %s, batch %d, %d tokens".formatted(way, model.name(), batch, tokens));
-        }
-      }
-    }
-    int largest = batches.getLast();
-    peer.beside(
-        "ssi %d %d".formatted(largest, side),
-        "PyTorch",
-        MemoryRates.SECTION,
-        "scale-shift-invariant loss and gradient, batch %d, %d x %d"
-            .formatted(largest, side, side));
-  }
-
-  /** Our depth and PyTorch's in bfloat16, each against PyTorch's in float32. */
-  private static void agreement(ModelConfig model, TorchPeer peer, float[] depth, Results results)
-      throws IOException {
-    Path exact = Files.createTempFile("fathom-gpu-check", ".f32");
-    Path low = Files.createTempFile("fathom-gpu-check", ".f32");
-    try {
-      if (peer.ms("output float32 " + exact).isEmpty()
-          || peer.ms("output bfloat16 " + low).isEmpty()) {
-        return;
-      }
-      float[] reference = floats(exact);
-      double ours = error(depth, reference);
-      double theirs = error(floats(low), reference);
-      boolean good = ours <= TIMES_THE_PEERS_ERROR * theirs + 1e-3;
-      results.add(
-          new Results.Tests(
-              model.name() + " beside PyTorch",
-              good,
-              String.format(
-                  Locale.ROOT,
-                  "relative error %.2g of float32, PyTorch's in bfloat16 %.2g",
-                  ours,
-                  theirs),
-              List.of()));
-    } finally {
-      Files.deleteIfExists(exact);
-      Files.deleteIfExists(low);
-    }
-  }
-
-  private static float[] floats(Path file) throws IOException {
-    ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
-    float[] values = new float[bytes.remaining() / Float.BYTES];
-    bytes.asFloatBuffer().get(values);
-    return values;
-  }
-
-  /** |a - b| / |b|, Euclidean norms. */
-  static double error(float[] a, float[] b) {
-    if (a.length != b.length) {
-      return Double.POSITIVE_INFINITY;
-    }
-    double difference = 0;
-    double norm = 0;
-    for (int i = 0; i < a.length; i++) {
-      double d = (double) a[i] - b[i];
-      difference += d * d;
-      norm += (double) b[i] * b[i];
-    }
-    return Math.sqrt(difference / norm);
+  private int largest() {
+    return batches.stream().mapToInt(Integer::intValue).max().orElseThrow();
   }
 
   private static ModelConfig config(String name) {
@@ -394,10 +294,6 @@ public final class GpuCheck implements Callable<Integer> {
 
   private boolean wanted(String section) {
     return sections.contains(section);
-  }
-
-  private void progress(String what) {
-    spec.commandLine().getErr().println("gpu-check: " + what);
   }
 
   private void check() {

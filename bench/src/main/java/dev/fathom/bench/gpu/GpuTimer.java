@@ -11,13 +11,16 @@ import java.util.List;
 /** Times work of a stream by the device's own clock. */
 final class GpuTimer implements AutoCloseable {
 
-  /** More than any level-2 cache that there is. */
-  private static final long FLUSH_BYTES = 256L << 20;
+  /**
+   * More than any level-2 cache that there is; and enough to keep the device busy until the next
+   * launch has reached it.
+   */
+  private static final long FLUSH_BYTES = 1L << 30;
 
   /** What a group of runs takes at the least, so that the clock's steps do not matter. */
   private static final double LEAST_MS = 2;
 
-  private static final int WARM_RUNS = 3;
+  private static final int WARM_RUNS = 5;
   private static final int MOST_RUNS_OF_A_GROUP = 200;
 
   private final CudaStream stream;
@@ -64,6 +67,18 @@ final class GpuTimer implements AutoCloseable {
     return Statistics.of(times).median();
   }
 
+  /** The same for long work: groups of so many runs, without a wait within a group. */
+  double grouped(Runnable work, int runs) {
+    for (int i = 0; i < WARM_RUNS; i++) {
+      work.run();
+    }
+    List<Double> times = new ArrayList<>();
+    for (int i = 0; i < samples; i++) {
+      times.add(once(work, runs) / runs);
+    }
+    return Statistics.of(times).median();
+  }
+
   /** The same with the caches emptied before each run: as a layer finds it within a network. */
   double cold(Runnable work) {
     for (int i = 0; i < WARM_RUNS; i++) {
@@ -71,7 +86,6 @@ final class GpuTimer implements AutoCloseable {
     }
     List<Double> times = new ArrayList<>();
     for (int i = 0; i < 2 * samples; i++) {
-      // It also keeps the device busy while the launch is on its way.
       stream.fill(flush, (byte) i);
       times.add(once(work, 1));
     }

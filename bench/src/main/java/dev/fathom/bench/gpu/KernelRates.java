@@ -1,6 +1,7 @@
 package dev.fathom.bench.gpu;
 
 import dev.fathom.bindings.cuda.ConvProvider;
+import dev.fathom.bindings.cuda.CudaException;
 import dev.fathom.bindings.cuda.GemmProvider;
 import dev.fathom.bindings.cuda.VendorLibraries;
 import dev.fathom.nn.cuda.CudaBackend;
@@ -310,9 +311,21 @@ final class KernelRates implements AutoCloseable {
 
   @Override
   public void close() {
-    gemms.forEach(GemmProvider::close);
-    if (convolution != null) {
-      convolution.close();
+    for (GemmProvider library : gemms) {
+      close(library::close);
+    }
+    ConvProvider library = convolution;
+    if (library != null) {
+      close(library::close);
+    }
+  }
+
+  /** A library that cannot be closed does not keep the others open. */
+  private void close(Runnable library) {
+    try {
+      library.run();
+    } catch (CudaException e) {
+      results.note("closing a library: " + e.getMessage());
     }
   }
 }

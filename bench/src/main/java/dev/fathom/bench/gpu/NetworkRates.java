@@ -36,7 +36,8 @@ final class NetworkRates {
   static final String TRAINING = "Training steps: forward, loss, backward, AdamW";
 
   private static final long SEED = 1;
-  private static final int WARM_STEPS = 3;
+  private static final int GROUPS = 3;
+  private static final int STEPS_OF_A_GROUP = 4;
 
   /** GFLOP of one picture of 518 x 518. */
   private static final Map<String, Double> GFLOP =
@@ -200,17 +201,14 @@ final class NetworkRates {
               picture(batch),
               target,
               false);
-      for (int i = 0; i < (small ? 1 : WARM_STEPS); i++) {
-        var _ = network.step();
+      Runnable step =
+          () -> {
+            var _ = network.step();
+          };
+      double ms;
+      try (GpuTimer timer = new GpuTimer(backend.stream(), small ? 1 : GROUPS, small)) {
+        ms = timer.grouped(step, small ? 1 : STEPS_OF_A_GROUP);
       }
-      backend.stream().synchronize();
-      int counted = small ? 1 : steps;
-      long begin = System.nanoTime();
-      for (int i = 0; i < counted; i++) {
-        var _ = network.step();
-      }
-      backend.stream().synchronize();
-      double ms = (System.nanoTime() - begin) * 1e-6 / counted;
       double flop = 3 * flop(batch);
       String name = trainingName(batch);
       results.add(

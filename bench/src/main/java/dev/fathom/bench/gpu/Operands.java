@@ -6,6 +6,7 @@ import dev.fathom.nn.cuda.CudaBackend;
 import dev.fathom.nn.tensor.BlockMemory;
 import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Tensor;
+import java.util.Arrays;
 import java.util.Random;
 
 /**
@@ -41,9 +42,7 @@ final class Operands implements AutoCloseable {
 
   private Tensor filled(Tensor tensor) {
     long done = Math.min(tensor.size(), SEED_NUMBERS);
-    backend
-        .transfer()
-        .write(java.util.Arrays.copyOf(numbers, Math.toIntExact(done)), tensor.slice(0, done));
+    backend.transfer().write(Arrays.copyOf(numbers, Math.toIntExact(done)), tensor.slice(0, done));
     while (done < tensor.size()) {
       long more = Math.min(done, tensor.size() - done);
       backend.resample().copy(tensor.slice(0, more), tensor.slice(done, more));

@@ -50,8 +50,11 @@ final class Results {
     machine.put(name, value);
   }
 
+  /** Adds a line, once. */
   void note(String line) {
-    notes.add(line);
+    if (!notes.contains(line)) {
+      notes.add(line);
+    }
   }
 
   void add(Tests program) {
@@ -105,7 +108,7 @@ final class Results {
         (name, value) -> text.append("- ").append(name).append(": ").append(value).append('\n'));
     notes.forEach(note -> text.append("- ").append(note).append('\n'));
     if (!tests.isEmpty()) {
-      Table table = new Table("kernel tests", "result", "summary");
+      Table table = new Table("tests", "result", "summary");
       for (Tests program : tests) {
         table.row(program.program(), program.passed() ? "passed" : "FAILED", program.summary());
       }

@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param section the table that it belongs to
  * @param name what was measured, unique within its section
- * @param ms milliseconds, a median
+ * @param ms milliseconds, a median unless the name says otherwise
  * @param amount floating-point operations or bytes, 0 where neither is counted
  * @param unit of the amount
  * @param peers others that do the same, in the same run

@@ -19,6 +19,7 @@ final class TorchPeer implements AutoCloseable {
 
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final String END = "";
+  private static final long END_SECONDS = 10;
 
   private final Process process;
   private final BlockingQueue<String> lines = new LinkedBlockingQueue<>();
@@ -31,13 +32,17 @@ final class TorchPeer implements AutoCloseable {
     this.budget = budget;
     this.results = results;
     Thread.ofPlatform().daemon().name("pytorch").start(this::readAll);
-    JsonNode greeting = next();
-    if (!greeting.has("ready")) {
+    try {
+      JsonNode greeting = next();
+      if (!greeting.has("ready")) {
+        throw new IOException(
+            greeting.has("missing") ? greeting.get("missing").asString() : greeting.toString());
+      }
+      description = greeting.get("ready").asString();
+    } catch (IOException e) {
       process.destroyForcibly();
-      throw new IOException(
-          greeting.has("missing") ? greeting.get("missing").asString() : greeting.toString());
+      throw e;
     }
-    description = greeting.get("ready").asString();
   }
 
   /**
@@ -112,8 +117,14 @@ final class TorchPeer implements AutoCloseable {
     }
   }
 
+  /** Ends it, and waits a little until the GPU's memory is free again. */
   @Override
   public void close() {
     process.destroyForcibly();
+    try {
+      var _ = process.waitFor(END_SECONDS, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

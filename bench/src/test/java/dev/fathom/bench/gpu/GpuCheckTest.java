@@ -84,7 +84,8 @@ class GpuCheckTest {
 
   @Test
   void relativeErrorOfDifferentSizesIsInfinite() {
-    assertEquals(0.5, GpuCheck.error(new float[] {3, 0}, new float[] {2, 0}), 1e-12);
-    assertEquals(Double.POSITIVE_INFINITY, GpuCheck.error(new float[] {1}, new float[] {1, 2}));
+    assertEquals(0.5, PeerComparison.error(new float[] {3, 0}, new float[] {2, 0}), 1e-12);
+    assertEquals(
+        Double.POSITIVE_INFINITY, PeerComparison.error(new float[] {1}, new float[] {1, 2}));
   }
 }

@@ -2,6 +2,7 @@ package dev.fathom.nn.cuda;
 
 import dev.fathom.bindings.cuda.ConvProvider;
 import dev.fathom.bindings.cuda.CudaContext;
+import dev.fathom.bindings.cuda.CudaException;
 import dev.fathom.bindings.cuda.CudaProbe;
 import dev.fathom.bindings.cuda.CudaStream;
 import dev.fathom.bindings.cuda.GemmProvider;
@@ -86,6 +87,7 @@ public final class CudaBackend implements Backend {
       transfer = new CudaTransfer(engine);
       description = described.append(')').toString();
     } catch (RuntimeException | Error e) {
+      closeLibraries();
       context.close();
       throw e;
     }
@@ -232,8 +234,22 @@ public final class CudaBackend implements Backend {
 
   @Override
   public void close() {
-    libraries.forEach(Runnable::run);
+    try {
+      closeLibraries();
+    } finally {
+      engine.close();
+    }
+  }
+
+  /** After a failed kernel a library may refuse to close; the others and the context are closed. */
+  private void closeLibraries() {
+    for (Runnable library : libraries) {
+      try {
+        library.run();
+      } catch (CudaException e) {
+        // The context has failed, and the library's memory goes with it.
+      }
+    }
     libraries.clear();
-    engine.close();
   }
 }

@@ -96,16 +96,19 @@ abstract class CudaFamily {
       int threads,
       int shared,
       MemorySegment args) {
-    kernel.launch(
-        engine.stream(),
-        Math.toIntExact(gridX),
-        Math.toIntExact(gridY),
-        Math.toIntExact(gridZ),
-        threads,
-        1,
-        1,
-        shared,
-        args);
+    // Not into a graph that another thread is recording.
+    synchronized (engine) {
+      kernel.launch(
+          engine.stream(),
+          Math.toIntExact(gridX),
+          Math.toIntExact(gridY),
+          Math.toIntExact(gridZ),
+          threads,
+          1,
+          1,
+          shared,
+          args);
+    }
   }
 
   /** ceil(a / b). */

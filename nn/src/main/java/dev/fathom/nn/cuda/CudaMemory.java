@@ -44,7 +44,10 @@ final class CudaMemory implements BlockMemory {
     }
     tensor.invalidate();
     bytes -= block.byteSize();
-    block.close();
+    // Not into a graph that another thread is recording.
+    synchronized (engine) {
+      block.close();
+    }
   }
 
   @Override

@@ -92,9 +92,9 @@ final class Downloads {
       if (filled == null) {
         throw new IllegalStateException("a download is read once");
       }
-      block = null;
       filled.filled.synchronize();
       MemorySegment.copy(filled.memory.segment(), 0, destination, 0, bytes);
+      block = null;
       giveBack(filled);
     }
   }

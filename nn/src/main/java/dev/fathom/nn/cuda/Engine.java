@@ -48,6 +48,9 @@ final class Engine implements AutoCloseable {
     this.context = context;
     elements = images.elements();
     stream = context.newStream();
+    // What is freed stays for what is allocated next; otherwise each wait gives it back to the
+    // system.
+    context.pool().releaseThreshold(Long.MAX_VALUE);
     modules = images.load(context);
     staging = new Staging(context, stream);
     downloads = new Downloads(context, stream);
@@ -157,6 +160,11 @@ final class Engine implements AutoCloseable {
     }
   }
 
+  /** Memory of a tensor, for a library. */
+  DeviceMemory borrowed(long address, long bytes) {
+    return DeviceMemory.borrowed(context, address, bytes);
+  }
+
   /**
    * Device memory in the stream's order.
    *
@@ -235,6 +243,14 @@ final class Engine implements AutoCloseable {
 
   @Override
   public void close() {
+    if (context.isOpen()) {
+      try {
+        stream.synchronize();
+        context.pool().trim(0);
+      } catch (CudaException e) {
+        // The context has failed before, and its memory goes with it.
+      }
+    }
     context.close();
   }
 }

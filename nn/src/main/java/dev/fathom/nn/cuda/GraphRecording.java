@@ -36,8 +36,10 @@ final class GraphRecording implements Recording {
 
   @Override
   public void close() {
-    // It may be running.
-    engine.stream().synchronize();
-    graph.close();
+    synchronized (engine) {
+      // It may be running.
+      engine.stream().synchronize();
+      graph.close();
+    }
   }
 }

@@ -13,7 +13,7 @@ import java.lang.foreign.MemorySegment;
  * <p>Uploads go through a ring of {@value #UPLOAD_PARTS} parts of 4 MiB, 64 MiB in all, each
  * allocated when it is first wanted. Small uploads follow each other within a part, large ones take
  * several. Behind a part's last copy the stream gets an event; a part is written again when that
- * has happened. So an upload returns when its bytes are in the ring, and waits only while 64 MiB of
+ * has happened. So an upload returns when its bytes are in the ring, and waits only while 60 MiB of
  * earlier ones are on their way. Downloads, which have to wait, go through two more parts, one
  * filled while the other is read.
  *

@@ -1,7 +1,6 @@
 package dev.fathom.nn.cuda;
 
 import dev.fathom.bindings.cuda.ConvProvider;
-import dev.fathom.bindings.cuda.DeviceMemory;
 import dev.fathom.nn.op.Activation;
 import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Tensor;
@@ -68,17 +67,13 @@ final class VendorConv extends CudaConv {
           Math.toIntExact(width),
           shape.in(),
           shape.out(),
-          memory(input, x.bytes()),
-          memory(packed.address(), packed.bytes()),
-          memory(z, y.bytes()));
+          engine.borrowed(input, x.bytes()),
+          engine.borrowed(packed.address(), packed.bytes()),
+          engine.borrowed(z, y.bytes()));
       if (whole) {
         epilogue.run(
             z, bias, fusion.activation(), null, fusion.residual(), fusion.residual2(), y, null);
       }
     }
-  }
-
-  private DeviceMemory memory(long address, long bytes) {
-    return DeviceMemory.borrowed(engine.context(), address, bytes);
   }
 }

@@ -1,6 +1,5 @@
 package dev.fathom.nn.cuda;
 
-import dev.fathom.bindings.cuda.DeviceMemory;
 import dev.fathom.bindings.cuda.GemmProvider;
 import dev.fathom.nn.op.Activation;
 import dev.fathom.nn.tensor.ElementType;
@@ -55,17 +54,13 @@ final class VendorLinear extends CudaLinear {
           Math.toIntExact(rows),
           Math.toIntExact(in),
           Math.toIntExact(out),
-          memory(x.address(), x.bytes()),
-          memory(packed.address(), packed.bytes()),
+          engine.borrowed(x.address(), x.bytes()),
+          engine.borrowed(packed.address(), packed.bytes()),
           null,
-          memory(z, y.bytes()));
+          engine.borrowed(z, y.bytes()));
       if (whole) {
         epilogue.run(z, bias, activation, scale, residual, null, y, preActivation);
       }
     }
-  }
-
-  private DeviceMemory memory(long address, long bytes) {
-    return DeviceMemory.borrowed(engine.context(), address, bytes);
   }
 }

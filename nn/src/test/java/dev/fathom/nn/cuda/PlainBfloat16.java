@@ -1,13 +1,17 @@
 package dev.fathom.nn.cuda;
 
+import dev.fathom.nn.autograd.Parameters;
 import dev.fathom.nn.op.Backend;
 import dev.fathom.nn.tensor.ElementType;
+import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -31,10 +35,25 @@ final class PlainBfloat16 {
           "layerNorm", Set.of(6, 7),
           "layerNormBackward", Set.of(3, 4));
 
-  private PlainBfloat16() {}
+  private final Backend exact;
+  private final Set<Tensor> masters = Collections.newSetFromMap(new IdentityHashMap<>());
+  private final Set<Tensor> gradients = Collections.newSetFromMap(new IdentityHashMap<>());
 
-  /** A backend that rounds around another's operators, whose parameters are rounded, too. */
-  static Backend around(Backend exact) {
+  PlainBfloat16(Backend exact) {
+    this.exact = exact;
+  }
+
+  /**
+   * Keeps what is trained in float32, as mixed precision does: operators see the values rounded,
+   * the gradients are added up unrounded.
+   */
+  void train(Parameters parameters) {
+    masters.add(parameters.values().root());
+    gradients.add(parameters.gradients().root());
+  }
+
+  /** A backend that rounds around the other's operators. */
+  Backend backend() {
     return (Backend)
         Proxy.newProxyInstance(
             Backend.class.getClassLoader(),
@@ -47,13 +66,29 @@ final class PlainBfloat16 {
               return Proxy.newProxyInstance(
                   Backend.class.getClassLoader(),
                   new Class<?>[] {method.getReturnType()},
-                  (_, operator, operands) -> {
-                    round(operator, operands);
-                    Object value = invoke(result, operator, operands);
-                    round(operator, operands);
-                    return value;
-                  });
+                  (_, operator, operands) -> call(result, operator, operands));
             });
+  }
+
+  private @Nullable Object call(
+      Object family, Method operator, @Nullable Object @Nullable [] operands) throws Throwable {
+    if (operands == null) {
+      return invoke(family, operator, null);
+    }
+    try (NativeMemory copies = new NativeMemory()) {
+      @Nullable Object[] seen = operands.clone();
+      for (int i = 0; i < seen.length; i++) {
+        if (seen[i] instanceof Tensor tensor && masters.contains(tensor.root())) {
+          Tensor copy = copies.allocate(tensor.shape());
+          MemorySegment.copy(tensor.data(), 0, copy.data(), 0, tensor.bytes());
+          seen[i] = copy;
+        }
+      }
+      round(operator, seen);
+      Object value = invoke(family, operator, seen);
+      round(operator, seen);
+      return value;
+    }
   }
 
   private static @Nullable Object invoke(
@@ -65,15 +100,16 @@ final class PlainBfloat16 {
     }
   }
 
-  private static void round(Method operator, @Nullable Object @Nullable [] operands) {
+  private void round(Method operator, @Nullable Object @Nullable [] operands) {
     if (operands == null) {
       return;
     }
-    Set<Integer> exact = STATISTICS.getOrDefault(operator.getName(), Set.of());
+    Set<Integer> kept = STATISTICS.getOrDefault(operator.getName(), Set.of());
     for (int i = 0; i < operands.length; i++) {
       if (operands[i] instanceof Tensor tensor
           && tensor.type() == ElementType.FLOAT32
-          && !exact.contains(i)) {
+          && !kept.contains(i)
+          && !gradients.contains(tensor.root())) {
         round(tensor);
       }
     }
