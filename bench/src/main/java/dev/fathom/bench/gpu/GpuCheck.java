@@ -162,7 +162,12 @@ public final class GpuCheck implements Callable<Integer> {
     }
     results = new Results(out);
     describe(probe, results);
-    results.write();
+    try {
+      results.write();
+    } catch (IOException e) {
+      throw new ParameterException(
+          spec.commandLine(), "--out: " + out + " cannot be written (" + e + ")", e);
+    }
     budget = new Budget(seconds);
     small = probe.isEmulator();
     Path bundle = Path.of(System.getProperty("fathom.bundle", "."));

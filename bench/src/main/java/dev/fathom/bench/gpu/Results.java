@@ -112,7 +112,7 @@ final class Results {
       for (Tests program : tests) {
         table.row(program.program(), program.passed() ? "passed" : "FAILED", program.summary());
       }
-      text.append("\n## Kernels' tests, and what the emulator gave\n\n").append(table.markdown());
+      text.append("\n## Tests\n\n").append(table.markdown());
       for (Tests program : tests) {
         program.failures().forEach(line -> text.append("\n    ").append(line));
       }

@@ -65,6 +65,16 @@ class GpuCheckTest {
   }
 
   @Test
+  void aFolderThatCannotBeIsNamed(@TempDir Path folder) throws IOException {
+    CudaProbe probe = CudaProbe.get();
+    assumeTrue(probe.isUsable() && probe.isEmulator(), probe.description());
+    Path file = Files.createFile(folder.resolve("file"));
+    StringWriter errors = new StringWriter();
+    assertEquals(2, run(errors, "--out", file.resolve("check").toString()));
+    assertTrue(errors.toString().contains("--out"), errors.toString());
+  }
+
+  @Test
   void wrongArgumentsAreNamed() {
     for (String[] arguments :
         new String[][] {
