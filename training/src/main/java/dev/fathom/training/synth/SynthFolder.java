@@ -69,7 +69,8 @@ public final class SynthFolder {
    *
    * @param threads how many render and write
    * @param step is run after each sample, by the calling thread
-   * @throws IOException if a file cannot be written; nothing half-written is left
+   * @throws IOException if a file cannot be written; nothing half-written is left, and nothing
+   *     more is written
    */
   public void write(int threads, Runnable step) throws IOException, InterruptedException {
     Files.deleteIfExists(folder.resolve(INDEX));
@@ -93,7 +94,9 @@ public final class SynthFolder {
         finish(underWay.remove(), step);
       }
     } finally {
+      // Waits for what is under way: after this method nothing more appears in the folder.
       workers.shutdownNow();
+      workers.close();
     }
     writeRgb(folder.resolve("contact-sheet.png"), ContactSheet.of(set));
     writeText("README.txt", SynthReadme.of(set, format));

@@ -105,6 +105,24 @@ final class SynthFolderTest {
     assertThrows(IllegalArgumentException.class, () -> new SynthFolder(out, set, DepthFormat.PLY));
   }
 
+  /** A caller may delete the folder once the method is left, however it is left. */
+  @Test
+  void nothingIsWrittenAfterAFailure() throws Exception {
+    Path out = folder.resolve("stopped");
+    AtomicInteger steps = new AtomicInteger();
+    Runnable stop =
+        () -> {
+          steps.incrementAndGet();
+          throw new IllegalStateException("stop");
+        };
+    SynthFolder stopped = new SynthFolder(out, set, DepthFormat.NPY);
+    assertThrows(IllegalStateException.class, () -> stopped.write(2, stop));
+    assertEquals(1, steps.get());
+    Map<String, byte[]> left = contents(out);
+    Thread.sleep(300);
+    assertEquals(left.keySet(), contents(out).keySet());
+  }
+
   private Path write(String name, DepthFormat format, int threads, Runnable step)
       throws IOException, InterruptedException {
     Path out = folder.resolve(name);
