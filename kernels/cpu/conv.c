@@ -100,23 +100,18 @@ static fathom_status check_layer(int64_t out, int64_t in, int64_t kernel, int64_
   return FATHOM_OK;
 }
 
-int64_t fathom_conv2d_packed_size(const fathom_context* context, int64_t out, int64_t in,
-                                  int64_t kernel, int64_t stride, int64_t algorithm) {
-  if (!context) {
-    fathom_fail(FATHOM_INVALID_ARGUMENT, "conv2d: the context is NULL");
-    return -1;
-  }
-  if (check_layer(out, in, kernel, stride, algorithm) != FATHOM_OK) return -1;
-  return context->ops->conv2d_packed_size(out, in, kernel, stride, algorithm);
-}
-
-fathom_status fathom_conv2d_pack(fathom_context* context, int64_t out, int64_t in, int64_t kernel,
-                                 int64_t stride, int64_t algorithm, const float* weight,
-                                 float* packed) {
-  FATHOM_CHECK(context && weight && packed, "conv2d: the context, weight or packed is NULL");
-  fathom_status status = check_layer(out, in, kernel, stride, algorithm);
+fathom_status fathom_conv2d_pack(fathom_context* context, fathom_conv2d_pack_args* args) {
+  FATHOM_CHECK(context && args, "conv2d: the context or args is NULL");
+  const fathom_conv2d_pack_args* a = args;
+  fathom_status status = check_layer(a->out, a->in, a->kernel, a->stride, a->algorithm);
   if (status != FATHOM_OK) return status;
-  FATHOM_DISPATCH(context, conv2d_pack, out, in, kernel, stride, algorithm, weight, packed);
+  args->packed_size =
+      context->ops->conv2d_packed_size(a->out, a->in, a->kernel, a->stride, a->algorithm);
+  if (!a->packed) return FATHOM_OK;
+  FATHOM_CHECK(a->weight, "conv2d: packing a weight [%lld,%lld,%lld,%lld], weight is NULL",
+               (long long)a->out, (long long)a->in, (long long)a->kernel, (long long)a->kernel);
+  FATHOM_DISPATCH(context, conv2d_pack, a->out, a->in, a->kernel, a->stride, a->algorithm, a->weight,
+                  a->packed);
 }
 
 static fathom_status check_conv2d(const fathom_conv2d_args* a) {
@@ -181,23 +176,17 @@ static fathom_status check_transpose_layer(int64_t in, int64_t out, int64_t kern
   return FATHOM_OK;
 }
 
-int64_t fathom_conv_transpose2d_packed_size(const fathom_context* context, int64_t in, int64_t out,
-                                            int64_t kernel) {
-  if (!context) {
-    fathom_fail(FATHOM_INVALID_ARGUMENT, "conv_transpose2d: the context is NULL");
-    return -1;
-  }
-  if (check_transpose_layer(in, out, kernel) != FATHOM_OK) return -1;
-  return context->ops->conv_transpose2d_packed_size(in, out, kernel);
-}
-
-fathom_status fathom_conv_transpose2d_pack(fathom_context* context, int64_t in, int64_t out,
-                                           int64_t kernel, const float* weight, float* packed) {
-  FATHOM_CHECK(context && weight && packed,
-               "conv_transpose2d: the context, weight or packed is NULL");
-  fathom_status status = check_transpose_layer(in, out, kernel);
+fathom_status fathom_conv_transpose2d_pack(fathom_context* context,
+                                           fathom_conv_transpose2d_pack_args* args) {
+  FATHOM_CHECK(context && args, "conv_transpose2d: the context or args is NULL");
+  const fathom_conv_transpose2d_pack_args* a = args;
+  fathom_status status = check_transpose_layer(a->in, a->out, a->kernel);
   if (status != FATHOM_OK) return status;
-  FATHOM_DISPATCH(context, conv_transpose2d_pack, in, out, kernel, weight, packed);
+  args->packed_size = context->ops->conv_transpose2d_packed_size(a->in, a->out, a->kernel);
+  if (!a->packed) return FATHOM_OK;
+  FATHOM_CHECK(a->weight, "conv_transpose2d: packing a weight [%lld,%lld,%lld,%lld], weight is NULL",
+               (long long)a->in, (long long)a->out, (long long)a->kernel, (long long)a->kernel);
+  FATHOM_DISPATCH(context, conv_transpose2d_pack, a->in, a->out, a->kernel, a->weight, a->packed);
 }
 
 fathom_status fathom_conv_transpose2d(fathom_context* context,

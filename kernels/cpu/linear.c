@@ -192,24 +192,18 @@ static int packed_overflows(int64_t out, int64_t in) {
   return out > INT64_MAX / 8 || PRODUCT_OVERFLOWS(out + 64, in);
 }
 
-int64_t fathom_linear_packed_size(const fathom_context* context, int64_t out, int64_t in) {
-  if (!context || out < 1 || in < 1 || packed_overflows(out, in)) {
-    fathom_fail(FATHOM_INVALID_ARGUMENT, "linear: no packed size for a weight [%lld,%lld]%s",
-                (long long)out, (long long)in, context ? "" : ": the context is NULL");
-    return -1;
-  }
-  return context->ops->linear_packed_size(out, in);
-}
-
-fathom_status fathom_linear_pack(fathom_context* context, int64_t out, int64_t in,
-                                 const float* weight, float* packed) {
+fathom_status fathom_linear_pack(fathom_context* context, fathom_linear_pack_args* args) {
   FATHOM_CHECK(context, "linear: the context is NULL");
-  FATHOM_CHECK(out >= 1 && in >= 1 && !packed_overflows(out, in),
-               "linear: cannot pack a weight [%lld,%lld]", (long long)out, (long long)in);
-  FATHOM_CHECK(weight && packed, "linear: packing a weight [%lld,%lld], %s is NULL", (long long)out,
-               (long long)in, weight ? "packed" : "weight");
+  FATHOM_CHECK(args, "linear: the arguments are NULL");
+  FATHOM_CHECK(args->out >= 1 && args->in >= 1 && !packed_overflows(args->out, args->in),
+               "linear: cannot pack a weight [%lld,%lld]", (long long)args->out,
+               (long long)args->in);
+  args->packed_size = context->ops->linear_packed_size(args->out, args->in);
+  if (!args->packed) return FATHOM_OK;
+  FATHOM_CHECK(args->weight, "linear: packing a weight [%lld,%lld], weight is NULL",
+               (long long)args->out, (long long)args->in);
   fathom_enter(context);
-  context->ops->linear_pack(context, out, in, weight, packed);
+  context->ops->linear_pack(context, args->out, args->in, args->weight, args->packed);
   fathom_leave(context);
   return FATHOM_OK;
 }

@@ -144,27 +144,18 @@ static int weight_fits(int64_t channels, int64_t patch) {
          product(channels + 64, product(COLOURS, product(patch, patch))) >= 0;
 }
 
-int64_t fathom_patch_embed_packed_size(const fathom_context* context, int64_t channels,
-                                       int64_t patch) {
-  if (!context || !weight_fits(channels, patch)) {
-    fathom_fail(FATHOM_INVALID_ARGUMENT,
-                "patch_embed: no packed size for a weight [%lld,3,%lld,%lld]%s",
-                (long long)channels, (long long)patch, (long long)patch,
-                context ? "" : ": the context is NULL");
-    return -1;
-  }
-  return context->ops->patch_embed_packed_size(channels, patch);
-}
-
-fathom_status fathom_patch_embed_pack(fathom_context* context, int64_t channels, int64_t patch,
-                                      const float* weight, float* packed) {
+fathom_status fathom_patch_embed_pack(fathom_context* context,
+                                      fathom_patch_embed_pack_args* args) {
   FATHOM_CHECK(context, "patch_embed: the context is NULL");
+  FATHOM_CHECK(args, "patch_embed: the arguments are NULL");
+  int64_t channels = args->channels, patch = args->patch;
   FATHOM_CHECK(weight_fits(channels, patch), "patch_embed: cannot pack a weight [%lld,3,%lld,%lld]",
                (long long)channels, (long long)patch, (long long)patch);
-  FATHOM_CHECK(weight && packed, "patch_embed: packing a weight [%lld,3,%lld,%lld], %s is NULL",
-               (long long)channels, (long long)patch, (long long)patch,
-               weight ? "packed" : "weight");
-  FATHOM_DISPATCH(context, patch_embed_pack, channels, patch, weight, packed);
+  args->packed_size = context->ops->patch_embed_packed_size(channels, patch);
+  if (!args->packed) return FATHOM_OK;
+  FATHOM_CHECK(args->weight, "patch_embed: packing a weight [%lld,3,%lld,%lld], weight is NULL",
+               (long long)channels, (long long)patch, (long long)patch);
+  FATHOM_DISPATCH(context, patch_embed_pack, channels, patch, args->weight, args->packed);
 }
 
 static fathom_status fail(const fathom_patch_embed_args* args, const char* text) {

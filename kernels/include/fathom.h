@@ -24,7 +24,7 @@ extern "C" {
 #define FATHOM_API __attribute__((visibility("default")))
 
 /* Raised when a struct or a function below changes its layout or meaning. */
-#define FATHOM_ABI_VERSION 2
+#define FATHOM_ABI_VERSION 3
 
 typedef int32_t fathom_status;
 enum {
@@ -111,11 +111,17 @@ FATHOM_API fathom_status fathom_measure(fathom_context* context, double* flops_p
 
 /* ---- linear ---- */
 
-/* Floats that a packed weight [out,in] takes. */
-FATHOM_API int64_t fathom_linear_packed_size(const fathom_context* context, int64_t out, int64_t in);
-/* weight [out,in] -> packed, for fathom_linear in contexts of the same isa. */
-FATHOM_API fathom_status fathom_linear_pack(fathom_context* context, int64_t out, int64_t in,
-                                            const float* weight, float* packed);
+/*
+ * weight -> packed, for fathom_linear in contexts of the same isa. As in all functions that pack, with
+ * packed NULL only packed_size is set.
+ */
+typedef struct {
+  int64_t out, in;
+  const float* weight; /* [out,in] */
+  float* packed;       /* [packed_size] or NULL */
+  int64_t packed_size; /* set: floats that packed takes */
+} fathom_linear_pack_args;
+FATHOM_API fathom_status fathom_linear_pack(fathom_context* context, fathom_linear_pack_args* args);
 
 /*
  * y = residual + scale * activation(x weight^T + bias); parts whose pointer is NULL are left out.
@@ -257,12 +263,15 @@ FATHOM_API fathom_status fathom_layer_norm_backward(fathom_context* context,
 
 /* ---- patch embedding ---- */
 
-/* Floats that a packed patch weight [C,3,P,P] takes. */
-FATHOM_API int64_t fathom_patch_embed_packed_size(const fathom_context* context, int64_t channels,
-                                                  int64_t patch);
-/* weight [C,3,P,P] as in the checkpoints -> packed. */
-FATHOM_API fathom_status fathom_patch_embed_pack(fathom_context* context, int64_t channels,
-                                                 int64_t patch, const float* weight, float* packed);
+/* weight -> packed. */
+typedef struct {
+  int64_t channels, patch; /* C, P */
+  const float* weight;     /* [C,3,P,P] as in the checkpoints */
+  float* packed;           /* [packed_size] or NULL */
+  int64_t packed_size;     /* set: floats that packed takes */
+} fathom_patch_embed_pack_args;
+FATHOM_API fathom_status fathom_patch_embed_pack(fathom_context* context,
+                                                 fathom_patch_embed_pack_args* args);
 /*
  * tokens[:,0] = cls + position[0]; tokens[:,1+i] = patch_i weight^T + bias + position[1+i], patches
  * in row-major order. Without cls, tokens has no row for it and position [H/P*W/P,C] none either.
@@ -300,13 +309,16 @@ FATHOM_API fathom_status fathom_patch_embed_backward(fathom_context* context,
 
 /* ---- convolution ---- */
 
-/* Floats that a packed weight [out,in,k,k] takes; kernel 1 or 3, stride 1 or 2. */
-FATHOM_API int64_t fathom_conv2d_packed_size(const fathom_context* context, int64_t out, int64_t in,
-                                             int64_t kernel, int64_t stride, int64_t algorithm);
-/* weight [out,in,k,k] as in the checkpoints -> packed. AUTO depends on these arguments alone. */
-FATHOM_API fathom_status fathom_conv2d_pack(fathom_context* context, int64_t out, int64_t in,
-                                            int64_t kernel, int64_t stride, int64_t algorithm,
-                                            const float* weight, float* packed);
+/* weight -> packed. AUTO depends on the sizes here alone. */
+typedef struct {
+  int64_t out, in;
+  int64_t kernel, stride; /* 1 or 3; 1 or 2 */
+  int64_t algorithm;      /* FATHOM_CONV_* */
+  const float* weight;    /* [out,in,k,k] as in the checkpoints */
+  float* packed;          /* [packed_size] or NULL */
+  int64_t packed_size;    /* set: floats that packed takes */
+} fathom_conv2d_pack_args;
+FATHOM_API fathom_status fathom_conv2d_pack(fathom_context* context, fathom_conv2d_pack_args* args);
 /*
  * y = activation(conv(relu?(resize?(x))) + bias) + residual + residual2, zero padding (k-1)/2, output
  * ceil(H/stride) x ceil(W/stride). Parts whose pointer is NULL are left out. y may be residual or
@@ -338,13 +350,16 @@ typedef struct {
 } fathom_conv2d_args;
 FATHOM_API fathom_status fathom_conv2d(fathom_context* context, const fathom_conv2d_args* args);
 
-/* Floats that a packed weight [in,out,k,k] of a transposed convolution (kernel = stride) takes. */
-FATHOM_API int64_t fathom_conv_transpose2d_packed_size(const fathom_context* context, int64_t in,
-                                                       int64_t out, int64_t kernel);
-/* weight [in,out,k,k] as in the checkpoints -> packed. */
-FATHOM_API fathom_status fathom_conv_transpose2d_pack(fathom_context* context, int64_t in,
-                                                      int64_t out, int64_t kernel,
-                                                      const float* weight, float* packed);
+/* weight -> packed, for a transposed convolution whose kernel is its stride. */
+typedef struct {
+  int64_t in, out;
+  int64_t kernel;      /* k, 2 or 4 */
+  const float* weight; /* [in,out,k,k] as in the checkpoints */
+  float* packed;       /* [packed_size] or NULL */
+  int64_t packed_size; /* set: floats that packed takes */
+} fathom_conv_transpose2d_pack_args;
+FATHOM_API fathom_status fathom_conv_transpose2d_pack(fathom_context* context,
+                                                      fathom_conv_transpose2d_pack_args* args);
 /* y[b, k*h + i, k*w + j, :] = x[b,h,w,:] weight[:,:,i,j] + bias. */
 typedef struct {
   int64_t batch, height, width, in, out;

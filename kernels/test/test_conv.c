@@ -41,10 +41,15 @@ static conv_data make(fathom_context* context, const conv_case* c) {
   d.project = hashed("project", c->out);
   d.size = c->project ? c->batch * oh * ow : outputs;
   d.y = guarded_alloc(d.size);
-  d.packed = guarded_alloc(fathom_conv2d_packed_size(context, c->out, c->in, c->kernel, c->stride,
-                                                     c->algorithm));
-  EXPECT_OK(fathom_conv2d_pack(context, c->out, c->in, c->kernel, c->stride, c->algorithm, d.weight,
-                               d.packed));
+  fathom_conv2d_pack_args pack = {.out = c->out,
+                                  .in = c->in,
+                                  .kernel = c->kernel,
+                                  .stride = c->stride,
+                                  .algorithm = c->algorithm,
+                                  .weight = d.weight};
+  EXPECT_OK(fathom_conv2d_pack(context, &pack));
+  d.packed = pack.packed = guarded_alloc(pack.packed_size);
+  EXPECT_OK(fathom_conv2d_pack(context, &pack));
   EXPECT_GUARDS(d.packed);
   d.args = (fathom_conv2d_args){
       .batch = c->batch,
@@ -316,9 +321,11 @@ TEST(conv_transpose) {
       float* x = hashed("x", a.batch * a.height * a.width * a.in);
       float* weight = hashed("weight", a.in * a.out * kernel * kernel);
       float* bias = hashed("bias", a.out);
-      float* packed =
-          guarded_alloc(fathom_conv_transpose2d_packed_size(t->context, a.in, a.out, kernel));
-      EXPECT_OK(fathom_conv_transpose2d_pack(t->context, a.in, a.out, kernel, weight, packed));
+      fathom_conv_transpose2d_pack_args pack = {
+          .in = a.in, .out = a.out, .kernel = kernel, .weight = weight};
+      EXPECT_OK(fathom_conv_transpose2d_pack(t->context, &pack));
+      float* packed = pack.packed = guarded_alloc(pack.packed_size);
+      EXPECT_OK(fathom_conv_transpose2d_pack(t->context, &pack));
       EXPECT_GUARDS(packed);
       float* y = guarded_alloc(a.batch * a.height * a.width * kernel * kernel * a.out);
       a.x = x;
@@ -398,14 +405,17 @@ TEST(conv_rejects_bad_arguments) {
 #undef REJECTS
   EXPECT(fathom_conv2d(NULL, &d.args) == FATHOM_INVALID_ARGUMENT, "a NULL context was taken");
   EXPECT(fathom_conv2d(t->context, NULL) == FATHOM_INVALID_ARGUMENT, "NULL args were taken");
-  EXPECT(fathom_conv2d_pack(t->context, 5, 3, 3, 1, FATHOM_CONV_AUTO, NULL, d.packed) ==
-             FATHOM_INVALID_ARGUMENT,
-         "a NULL weight was taken");
-  EXPECT(fathom_conv2d_pack(t->context, 5, 3, 3, 2, FATHOM_CONV_WINOGRAD, d.weight, d.packed) ==
-             FATHOM_INVALID_ARGUMENT,
+  fathom_conv2d_pack_args pack = {.out = 5, .in = 3, .kernel = 3, .stride = 1, .packed = d.packed};
+  EXPECT(fathom_conv2d_pack(NULL, &pack) == FATHOM_INVALID_ARGUMENT, "no context");
+  EXPECT(fathom_conv2d_pack(t->context, NULL) == FATHOM_INVALID_ARGUMENT, "no arguments");
+  EXPECT(fathom_conv2d_pack(t->context, &pack) == FATHOM_INVALID_ARGUMENT, "no weight");
+  pack.weight = d.weight;
+  pack.stride = 2;
+  pack.algorithm = FATHOM_CONV_WINOGRAD;
+  EXPECT(fathom_conv2d_pack(t->context, &pack) == FATHOM_INVALID_ARGUMENT,
          "Winograd with stride 2 was packed");
-  EXPECT(fathom_conv2d_packed_size(t->context, 5, 3, 5, 1, FATHOM_CONV_AUTO) == -1, "kernel 5");
-  EXPECT(fathom_conv2d_packed_size(NULL, 5, 3, 3, 1, FATHOM_CONV_AUTO) == -1, "no context");
+  pack = (fathom_conv2d_pack_args){.out = 5, .in = 3, .kernel = 5, .stride = 1};
+  EXPECT(fathom_conv2d_pack(t->context, &pack) == FATHOM_INVALID_ARGUMENT, "kernel 5");
   release(&d);
 }
 
@@ -435,7 +445,10 @@ TEST(conv_transpose_rejects_bad_arguments) {
 #undef REJECTS
   EXPECT(fathom_conv_transpose2d(t->context, NULL) == FATHOM_INVALID_ARGUMENT, "NULL args");
   EXPECT(fathom_conv_transpose2d(NULL, &good) == FATHOM_INVALID_ARGUMENT, "a NULL context");
-  EXPECT(fathom_conv_transpose2d_packed_size(t->context, 2, 2, 5) == -1, "kernel 5");
-  EXPECT(fathom_conv_transpose2d_pack(t->context, 2, 2, 2, NULL, y) == FATHOM_INVALID_ARGUMENT,
-         "a NULL weight");
+  fathom_conv_transpose2d_pack_args pack = {.in = 2, .out = 2, .kernel = 2, .packed = y};
+  EXPECT(fathom_conv_transpose2d_pack(NULL, &pack) == FATHOM_INVALID_ARGUMENT, "no context");
+  EXPECT(fathom_conv_transpose2d_pack(t->context, NULL) == FATHOM_INVALID_ARGUMENT, "no arguments");
+  EXPECT(fathom_conv_transpose2d_pack(t->context, &pack) == FATHOM_INVALID_ARGUMENT, "no weight");
+  pack = (fathom_conv_transpose2d_pack_args){.in = 2, .out = 2, .kernel = 5};
+  EXPECT(fathom_conv_transpose2d_pack(t->context, &pack) == FATHOM_INVALID_ARGUMENT, "kernel 5");
 }

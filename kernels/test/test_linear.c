@@ -8,10 +8,12 @@ static double gelu(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }
 
 /* Packs into memory with guard zones; the caller frees with guarded_free. */
 static float* pack(const test_environment* t, int64_t out, int64_t in, const float* weight) {
-  float* packed = guarded_alloc(fathom_linear_packed_size(t->context, out, in));
-  EXPECT_OK(fathom_linear_pack(t->context, out, in, weight, packed));
-  EXPECT_GUARDS(packed);
-  return packed;
+  fathom_linear_pack_args args = {.out = out, .in = in, .weight = weight};
+  EXPECT_OK(fathom_linear_pack(t->context, &args));
+  args.packed = guarded_alloc(args.packed_size);
+  EXPECT_OK(fathom_linear_pack(t->context, &args));
+  EXPECT_GUARDS(args.packed);
+  return args.packed;
 }
 
 static void naive(const fathom_linear_args* args, const float* weight, double* y) {
@@ -212,17 +214,26 @@ TEST(linear_rejects_bad_arguments) {
   bad.x = bad.packed = bad.y = NULL;
   EXPECT_OK(fathom_linear(t->context, &bad));
 
-  EXPECT(fathom_linear_packed_size(t->context, 0, 3) < 0, "a size for out 0");
-  EXPECT(fathom_linear_packed_size(t->context, 3, INT64_MAX) < 0, "a size for in 2^63-1");
-  EXPECT(fathom_linear_packed_size(NULL, 3, 3) < 0, "a size without a context");
-  EXPECT(fathom_linear_pack(t->context, 0, 3, weight, packed) == FATHOM_INVALID_ARGUMENT, "out 0");
-  EXPECT(strstr(fathom_last_error(), "[0,3]"), "text: %s", fathom_last_error());
-  EXPECT(fathom_linear_pack(t->context, 3, 3, NULL, packed) == FATHOM_INVALID_ARGUMENT,
-         "a NULL weight");
-  EXPECT(fathom_linear_pack(t->context, 3, 3, weight, NULL) == FATHOM_INVALID_ARGUMENT,
-         "a NULL result");
-  EXPECT(fathom_linear_pack(NULL, 3, 3, weight, packed) == FATHOM_INVALID_ARGUMENT, "no context");
   guarded_free(packed);
+}
+
+TEST(linear_pack_rejects_bad_arguments) {
+  float value = 1;
+#define REJECTED(text, ...)                                                                 \
+  {                                                                                         \
+    fathom_linear_pack_args bad = {__VA_ARGS__};                                            \
+    EXPECT(fathom_linear_pack(t->context, &bad) == FATHOM_INVALID_ARGUMENT, "%s was taken", \
+           #__VA_ARGS__);                                                                   \
+    EXPECT(strstr(fathom_last_error(), text), "text: %s", fathom_last_error());             \
+  }
+  REJECTED("[0,3]", .out = 0, .in = 3)
+  REJECTED("[3,9223372036854775807]", .out = 3, .in = INT64_MAX)
+  REJECTED("[0,3]", .out = 0, .in = 3, .weight = &value, .packed = &value)
+  REJECTED("weight is NULL", .out = 1, .in = 1, .packed = &value)
+#undef REJECTED
+  fathom_linear_pack_args args = {.out = 3, .in = 3};
+  EXPECT(fathom_linear_pack(NULL, &args) == FATHOM_INVALID_ARGUMENT, "no context");
+  EXPECT(fathom_linear_pack(t->context, NULL) == FATHOM_INVALID_ARGUMENT, "no arguments");
 }
 
 TEST(swiglu_agrees) {

@@ -251,7 +251,9 @@ TEST(linear_keeps_what_comes_before_the_activation) {
     const int64_t rows = shapes[s][0], in = shapes[s][1], out = shapes[s][2];
     float *x = hashed("x", rows * in), *weight = hashed("weight", out * in);
     float *bias = hashed("bias", out);
-    float* packed = guarded_alloc(fathom_linear_packed_size(t->context, out, in));
+    fathom_linear_pack_args pack = {.out = out, .in = in, .weight = weight};
+    EXPECT_OK(fathom_linear_pack(t->context, &pack));
+    float* packed = pack.packed = guarded_alloc(pack.packed_size);
     float *y = guarded_alloc(rows * out), *pre = guarded_alloc(rows * out);
     float* without = guarded_alloc(rows * out);
     double* expected = malloc((size_t)(rows * out) * sizeof *expected);
@@ -261,7 +263,7 @@ TEST(linear_keeps_what_comes_before_the_activation) {
         for (int64_t i = 0; i < in; i++) sum += (double)x[r * in + i] * weight[c * in + i];
         expected[r * out + c] = sum;
       }
-    EXPECT_OK(fathom_linear_pack(t->context, out, in, weight, packed));
+    EXPECT_OK(fathom_linear_pack(t->context, &pack));
     fathom_linear_args args = {.rows = rows, .in = in, .out = out, .x = x, .x_stride = in,
                                .packed = packed, .bias = bias,
                                .activation = FATHOM_ACTIVATION_GELU, .y = without};

@@ -25,10 +25,12 @@ static void naive(const fathom_patch_embed_args* a, const float* weight, double*
 
 static float* pack(const test_environment* t, int64_t channels, int64_t patch,
                    const float* weight) {
-  float* packed = guarded_alloc(fathom_patch_embed_packed_size(t->context, channels, patch));
-  EXPECT_OK(fathom_patch_embed_pack(t->context, channels, patch, weight, packed));
-  EXPECT_GUARDS(packed);
-  return packed;
+  fathom_patch_embed_pack_args args = {.channels = channels, .patch = patch, .weight = weight};
+  EXPECT_OK(fathom_patch_embed_pack(t->context, &args));
+  args.packed = guarded_alloc(args.packed_size);
+  EXPECT_OK(fathom_patch_embed_pack(t->context, &args));
+  EXPECT_GUARDS(args.packed);
+  return args.packed;
 }
 
 static void check(const test_environment* t, int64_t batch, int64_t down, int64_t across,
@@ -126,14 +128,24 @@ TEST(patch_embed_rejects_bad_arguments) {
   bad = good;
   bad.batch = 0;
   EXPECT_OK(fathom_patch_embed(t->context, &bad));
-
-  EXPECT(fathom_patch_embed_packed_size(t->context, 2, 0) < 0, "a size for patch 0");
-  EXPECT(fathom_patch_embed_packed_size(t->context, 2, INT64_MAX / 2) < 0, "a size for 2^62");
-  EXPECT(fathom_patch_embed_packed_size(NULL, 2, 1) < 0, "a size without a context");
-  EXPECT(fathom_patch_embed_pack(t->context, 0, 1, weight, packed) == FATHOM_INVALID_ARGUMENT,
-         "0 channels were packed");
-  EXPECT(strstr(fathom_last_error(), "[0,3,1,1]"), "text: %s", fathom_last_error());
-  EXPECT(fathom_patch_embed_pack(t->context, 2, 1, NULL, packed) == FATHOM_INVALID_ARGUMENT,
-         "a NULL weight was packed");
   guarded_free(packed);
+}
+
+TEST(patch_embed_pack_rejects_bad_arguments) {
+  float value = 1;
+#define REJECTED(text, ...)                                                                      \
+  {                                                                                              \
+    fathom_patch_embed_pack_args bad = {__VA_ARGS__};                                            \
+    EXPECT(fathom_patch_embed_pack(t->context, &bad) == FATHOM_INVALID_ARGUMENT, "%s was taken", \
+           #__VA_ARGS__);                                                                        \
+    EXPECT(strstr(fathom_last_error(), text), "text: %s", fathom_last_error());                  \
+  }
+  REJECTED("[2,3,0,0]", .channels = 2, .patch = 0)
+  REJECTED("cannot pack", .channels = 2, .patch = INT64_MAX / 2)
+  REJECTED("[0,3,1,1]", .channels = 0, .patch = 1, .weight = &value, .packed = &value)
+  REJECTED("weight is NULL", .channels = 2, .patch = 1, .packed = &value)
+#undef REJECTED
+  fathom_patch_embed_pack_args args = {.channels = 2, .patch = 1};
+  EXPECT(fathom_patch_embed_pack(NULL, &args) == FATHOM_INVALID_ARGUMENT, "no context");
+  EXPECT(fathom_patch_embed_pack(t->context, NULL) == FATHOM_INVALID_ARGUMENT, "no arguments");
 }

@@ -14,6 +14,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.net.URL;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /** Libraries of others: opened with the dynamic linker's own reason, copied out of jars safely. */
 public final class SharedLibrary {
@@ -63,7 +64,7 @@ public final class SharedLibrary {
           ? SymbolLookup.libraryLookup(library, arena)
           : SymbolLookup.libraryLookup(Path.of(library), arena);
     } catch (IllegalArgumentException e) {
-      throw new IOException(linkerMessage(library), e);
+      throw new NotTaken(library, e);
     }
   }
 
@@ -86,6 +87,30 @@ public final class SharedLibrary {
               .place(content, LibraryCache.sha256(content), fileName));
     } catch (Rejection e) {
       throw new IOException(e.at(fileName).toString(), e);
+    }
+  }
+
+  /**
+   * A library that the dynamic linker does not take. Most machines have no GPU and nobody asks why,
+   * so the linker is asked once somebody does: that takes a cold JVM some 15 ms.
+   */
+  private static final class NotTaken extends IOException {
+    private static final long serialVersionUID = 1;
+
+    private final String library;
+    private transient @Nullable String message;
+
+    NotTaken(String library, Throwable cause) {
+      super(cause);
+      this.library = library;
+    }
+
+    @Override
+    public synchronized String getMessage() {
+      if (message == null) {
+        message = linkerMessage(library);
+      }
+      return message;
     }
   }
 

@@ -56,7 +56,7 @@ public final class DepthModel implements AutoCloseable {
   private final int inputSize;
   private final Buffer pixels;
   private final Buffer resized;
-  private String deviceNote = "";
+  private Supplier<String> deviceNote = () -> "";
   private boolean closed;
 
   private DepthModel(
@@ -72,7 +72,7 @@ public final class DepthModel implements AutoCloseable {
     backend =
         options
             .device()
-            .open(options.threads(), options.isa(), options.kernels(), line -> deviceNote = line);
+            .open(options.threads(), options.isa(), options.kernels(), note -> deviceNote = note);
     memory = backend.newMemory();
     pixels = new Buffer(host);
     resized = new Buffer(memory);
@@ -146,7 +146,7 @@ public final class DepthModel implements AutoCloseable {
    * Why it does not run on a GPU, if none was found where one would have been taken; else empty.
    */
   public String deviceNote() {
-    return deviceNote;
+    return deviceNote.get();
   }
 
   /** Bytes outside the Java heap: weights, intermediate results, scratch memory. */

@@ -7,6 +7,7 @@ import dev.fathom.nn.cuda.CudaBackend;
 import dev.fathom.nn.op.Backend;
 import java.util.Locale;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /** What a network runs on. */
 public enum Device {
@@ -44,13 +45,14 @@ public enum Device {
    * @param threads of the processor, 1 to 1024
    * @param isa of the processor
    * @param kernels whose kernels run on a GPU
-   * @param note is told in one line why {@link #AUTO} does not take a GPU
+   * @param note is told why {@link #AUTO} does not take a GPU: one line, made when it is asked for
    * @throws IllegalStateException if CUDA is asked for and there is no GPU, with the reason, or a
    *     library that is asked for is not there
    * @throws IllegalArgumentException if a GPU's library is asked for on the processor
    * @throws dev.fathom.bindings.FathomException if the device refuses
    */
-  public Backend open(int threads, CpuIsa isa, GpuKernels kernels, Consumer<String> note) {
+  public Backend open(
+      int threads, CpuIsa isa, GpuKernels kernels, Consumer<Supplier<String>> note) {
     if (this == CPU && kernels.needsLibrary()) {
       throw new IllegalArgumentException(
           "gemm "
@@ -72,10 +74,10 @@ public enum Device {
             if (kernels.needsLibrary()) {
               throw e;
             }
-            note.accept("on the processor: " + e.getMessage());
+            note.accept(() -> "on the processor: " + e.getMessage());
           }
         } else if (!probe.isUsable()) {
-          note.accept("on the processor: " + probe.reason());
+          note.accept(() -> "on the processor: " + probe.reason());
         }
         if (kernels.needsLibrary()) {
           throw new IllegalStateException(

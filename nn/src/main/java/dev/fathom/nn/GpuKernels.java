@@ -76,6 +76,6 @@ public record GpuKernels(Gemm gemm, Conv conv) {
 
   /** Whether a library of NVIDIA's is asked for. */
   public boolean needsLibrary() {
-    return !equals(OWN);
+    return gemm != OWN.gemm || conv != OWN.conv;
   }
 }

@@ -26,17 +26,15 @@ final class CudaLibrary {
   /** The file that was asked for, empty if none was. */
   static final String CONFIGURED = configured();
 
-  /** Why there is no library, empty if there is one. */
-  static final String REASON;
-
   /** Whether it is Fathom's emulator, which has functions that no driver has. */
   static final boolean EMULATOR;
 
   private static final @Nullable SymbolLookup SYMBOLS;
+  private static final @Nullable Exception FAILURE;
 
   static {
     SymbolLookup symbols = null;
-    String reason = "";
+    Exception failure = null;
     try {
       if (CONFIGURED.isEmpty()) {
         symbols = SharedLibrary.open(NAME, Arena.global());
@@ -47,14 +45,12 @@ final class CudaLibrary {
         }
         symbols = SharedLibrary.open(file.toString(), Arena.global());
       }
-    } catch (IOException e) {
-      reason = reason(String.valueOf(e.getMessage()));
-    } catch (IllegalCallerException e) {
-      reason = "this JVM was started without --enable-native-access=ALL-UNNAMED";
+    } catch (IOException | IllegalCallerException e) {
+      failure = e;
     }
     SYMBOLS = symbols;
     EMULATOR = symbols != null && symbols.find("fathom_emulator_last_report").isPresent();
-    REASON = reason;
+    FAILURE = failure;
   }
 
   private CudaLibrary() {}
@@ -68,7 +64,20 @@ final class CudaLibrary {
     return variable == null ? "" : variable;
   }
 
-  private static String reason(String message) {
+  /** Whether there is a library. */
+  static boolean isThere() {
+    return SYMBOLS != null;
+  }
+
+  /** Why there is no library, empty if there is one. */
+  static String reason() {
+    if (FAILURE == null) {
+      return "";
+    }
+    if (FAILURE instanceof IllegalCallerException) {
+      return "this JVM was started without --enable-native-access=ALL-UNNAMED";
+    }
+    String message = String.valueOf(FAILURE.getMessage());
     if (!CONFIGURED.isEmpty()) {
       return PROPERTY + " names " + CONFIGURED + ", which cannot be loaded: " + message;
     }
@@ -85,7 +94,7 @@ final class CudaLibrary {
   static SymbolLookup symbols() {
     SymbolLookup symbols = SYMBOLS;
     if (symbols == null) {
-      throw new IllegalStateException(REASON);
+      throw new IllegalStateException(reason());
     }
     return symbols;
   }

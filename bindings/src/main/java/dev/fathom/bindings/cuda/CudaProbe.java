@@ -3,6 +3,7 @@ package dev.fathom.bindings.cuda;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,16 +41,20 @@ public final class CudaProbe {
   private final @Nullable CudaDriver driver;
   private final @Nullable CudaDevice device;
   private final int driverVersion;
-  private final String reason;
+  private final Supplier<String> reason;
 
   private CudaProbe(CudaDriver driver, CudaDevice device, int driverVersion) {
     this.driver = driver;
     this.device = device;
     this.driverVersion = driverVersion;
-    this.reason = "";
+    this.reason = () -> "";
   }
 
   private CudaProbe(String reason) {
+    this(() -> reason);
+  }
+
+  private CudaProbe(Supplier<String> reason) {
     this.driver = null;
     this.device = null;
     this.driverVersion = 0;
@@ -68,7 +73,7 @@ public final class CudaProbe {
 
   /** Why there is none, in one line; empty if there is one. */
   public String reason() {
-    return reason;
+    return reason.get();
   }
 
   /**
@@ -116,7 +121,7 @@ public final class CudaProbe {
   public String description() {
     CudaDevice found = device;
     if (found == null || driver == null) {
-      return "no GPU: " + reason;
+      return "no GPU: " + reason();
     }
     return (isEmulator() ? "emulator: " : "")
         + found
@@ -131,7 +136,7 @@ public final class CudaProbe {
 
   private <T> T present(@Nullable T value) {
     if (value == null) {
-      throw new IllegalStateException("no GPU can be used: " + reason);
+      throw new IllegalStateException("no GPU can be used: " + reason());
     }
     return value;
   }
@@ -141,8 +146,8 @@ public final class CudaProbe {
   }
 
   private static CudaProbe probe(Function<String, @Nullable String> property) {
-    if (!CudaLibrary.REASON.isEmpty()) {
-      return new CudaProbe(CudaLibrary.REASON);
+    if (!CudaLibrary.isThere()) {
+      return new CudaProbe(CudaLibrary::reason);
     }
     try {
       CudaDriver driver = DriverChoice.open(property);

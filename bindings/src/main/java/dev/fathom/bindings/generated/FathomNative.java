@@ -20,10 +20,10 @@ public class FathomNative extends FathomNative$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = dev.fathom.bindings.NativeLibrary.lookup();
 
-    private static final int FATHOM_ABI_VERSION = (int)2L;
+    private static final int FATHOM_ABI_VERSION = (int)3L;
     /**
      * {@snippet lang=c :
-     * #define FATHOM_ABI_VERSION 2
+     * #define FATHOM_ABI_VERSION 3
      * }
      */
     public static int FATHOM_ABI_VERSION() {
@@ -1062,74 +1062,9 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
-    private static class fathom_linear_packed_size {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            FathomNative.C_LONG,
-            FathomNative.C_POINTER,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_linear_packed_size");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int64_t fathom_linear_packed_size(const fathom_context *context, int64_t out, int64_t in)
-     * }
-     */
-    public static FunctionDescriptor fathom_linear_packed_size$descriptor() {
-        return fathom_linear_packed_size.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int64_t fathom_linear_packed_size(const fathom_context *context, int64_t out, int64_t in)
-     * }
-     */
-    public static MethodHandle fathom_linear_packed_size$handle() {
-        return fathom_linear_packed_size.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int64_t fathom_linear_packed_size(const fathom_context *context, int64_t out, int64_t in)
-     * }
-     */
-    public static MemorySegment fathom_linear_packed_size$address() {
-        return fathom_linear_packed_size.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int64_t fathom_linear_packed_size(const fathom_context *context, int64_t out, int64_t in)
-     * }
-     */
-    public static long fathom_linear_packed_size(MemorySegment context, long out, long in) {
-        var mh$ = fathom_linear_packed_size.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("fathom_linear_packed_size", context, out, in);
-            }
-            return (long)mh$.invokeExact(context, out, in);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
     private static class fathom_linear_pack {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,
-            FathomNative.C_POINTER,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
             FathomNative.C_POINTER,
             FathomNative.C_POINTER
         );
@@ -1142,7 +1077,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * fathom_status fathom_linear_pack(fathom_context *context, int64_t out, int64_t in, const float *weight, float *packed)
+     * fathom_status fathom_linear_pack(fathom_context *context, fathom_linear_pack_args *args)
      * }
      */
     public static FunctionDescriptor fathom_linear_pack$descriptor() {
@@ -1152,7 +1087,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * fathom_status fathom_linear_pack(fathom_context *context, int64_t out, int64_t in, const float *weight, float *packed)
+     * fathom_status fathom_linear_pack(fathom_context *context, fathom_linear_pack_args *args)
      * }
      */
     public static MethodHandle fathom_linear_pack$handle() {
@@ -1162,7 +1097,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * fathom_status fathom_linear_pack(fathom_context *context, int64_t out, int64_t in, const float *weight, float *packed)
+     * fathom_status fathom_linear_pack(fathom_context *context, fathom_linear_pack_args *args)
      * }
      */
     public static MemorySegment fathom_linear_pack$address() {
@@ -1171,16 +1106,16 @@ public class FathomNative extends FathomNative$shared {
 
     /**
      * {@snippet lang=c :
-     * fathom_status fathom_linear_pack(fathom_context *context, int64_t out, int64_t in, const float *weight, float *packed)
+     * fathom_status fathom_linear_pack(fathom_context *context, fathom_linear_pack_args *args)
      * }
      */
-    public static int fathom_linear_pack(MemorySegment context, long out, long in, MemorySegment weight, MemorySegment packed) {
+    public static int fathom_linear_pack(MemorySegment context, MemorySegment args) {
         var mh$ = fathom_linear_pack.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("fathom_linear_pack", context, out, in, weight, packed);
+                traceDowncall("fathom_linear_pack", context, args);
             }
-            return (int)mh$.invokeExact(context, out, in, weight, packed);
+            return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1676,74 +1611,9 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
-    private static class fathom_patch_embed_packed_size {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            FathomNative.C_LONG,
-            FathomNative.C_POINTER,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_patch_embed_packed_size");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int64_t fathom_patch_embed_packed_size(const fathom_context *context, int64_t channels, int64_t patch)
-     * }
-     */
-    public static FunctionDescriptor fathom_patch_embed_packed_size$descriptor() {
-        return fathom_patch_embed_packed_size.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int64_t fathom_patch_embed_packed_size(const fathom_context *context, int64_t channels, int64_t patch)
-     * }
-     */
-    public static MethodHandle fathom_patch_embed_packed_size$handle() {
-        return fathom_patch_embed_packed_size.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int64_t fathom_patch_embed_packed_size(const fathom_context *context, int64_t channels, int64_t patch)
-     * }
-     */
-    public static MemorySegment fathom_patch_embed_packed_size$address() {
-        return fathom_patch_embed_packed_size.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int64_t fathom_patch_embed_packed_size(const fathom_context *context, int64_t channels, int64_t patch)
-     * }
-     */
-    public static long fathom_patch_embed_packed_size(MemorySegment context, long channels, long patch) {
-        var mh$ = fathom_patch_embed_packed_size.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("fathom_patch_embed_packed_size", context, channels, patch);
-            }
-            return (long)mh$.invokeExact(context, channels, patch);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
     private static class fathom_patch_embed_pack {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,
-            FathomNative.C_POINTER,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
             FathomNative.C_POINTER,
             FathomNative.C_POINTER
         );
@@ -1756,7 +1626,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * fathom_status fathom_patch_embed_pack(fathom_context *context, int64_t channels, int64_t patch, const float *weight, float *packed)
+     * fathom_status fathom_patch_embed_pack(fathom_context *context, fathom_patch_embed_pack_args *args)
      * }
      */
     public static FunctionDescriptor fathom_patch_embed_pack$descriptor() {
@@ -1766,7 +1636,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * fathom_status fathom_patch_embed_pack(fathom_context *context, int64_t channels, int64_t patch, const float *weight, float *packed)
+     * fathom_status fathom_patch_embed_pack(fathom_context *context, fathom_patch_embed_pack_args *args)
      * }
      */
     public static MethodHandle fathom_patch_embed_pack$handle() {
@@ -1776,7 +1646,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * fathom_status fathom_patch_embed_pack(fathom_context *context, int64_t channels, int64_t patch, const float *weight, float *packed)
+     * fathom_status fathom_patch_embed_pack(fathom_context *context, fathom_patch_embed_pack_args *args)
      * }
      */
     public static MemorySegment fathom_patch_embed_pack$address() {
@@ -1785,16 +1655,16 @@ public class FathomNative extends FathomNative$shared {
 
     /**
      * {@snippet lang=c :
-     * fathom_status fathom_patch_embed_pack(fathom_context *context, int64_t channels, int64_t patch, const float *weight, float *packed)
+     * fathom_status fathom_patch_embed_pack(fathom_context *context, fathom_patch_embed_pack_args *args)
      * }
      */
-    public static int fathom_patch_embed_pack(MemorySegment context, long channels, long patch, MemorySegment weight, MemorySegment packed) {
+    public static int fathom_patch_embed_pack(MemorySegment context, MemorySegment args) {
         var mh$ = fathom_patch_embed_pack.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("fathom_patch_embed_pack", context, channels, patch, weight, packed);
+                traceDowncall("fathom_patch_embed_pack", context, args);
             }
-            return (int)mh$.invokeExact(context, channels, patch, weight, packed);
+            return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1924,80 +1794,9 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
-    private static class fathom_conv2d_packed_size {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            FathomNative.C_LONG,
-            FathomNative.C_POINTER,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_conv2d_packed_size");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int64_t fathom_conv2d_packed_size(const fathom_context *context, int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t algorithm)
-     * }
-     */
-    public static FunctionDescriptor fathom_conv2d_packed_size$descriptor() {
-        return fathom_conv2d_packed_size.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int64_t fathom_conv2d_packed_size(const fathom_context *context, int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t algorithm)
-     * }
-     */
-    public static MethodHandle fathom_conv2d_packed_size$handle() {
-        return fathom_conv2d_packed_size.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int64_t fathom_conv2d_packed_size(const fathom_context *context, int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t algorithm)
-     * }
-     */
-    public static MemorySegment fathom_conv2d_packed_size$address() {
-        return fathom_conv2d_packed_size.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int64_t fathom_conv2d_packed_size(const fathom_context *context, int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t algorithm)
-     * }
-     */
-    public static long fathom_conv2d_packed_size(MemorySegment context, long out, long in, long kernel, long stride, long algorithm) {
-        var mh$ = fathom_conv2d_packed_size.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("fathom_conv2d_packed_size", context, out, in, kernel, stride, algorithm);
-            }
-            return (long)mh$.invokeExact(context, out, in, kernel, stride, algorithm);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
     private static class fathom_conv2d_pack {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,
-            FathomNative.C_POINTER,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
             FathomNative.C_POINTER,
             FathomNative.C_POINTER
         );
@@ -2010,7 +1809,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * fathom_status fathom_conv2d_pack(fathom_context *context, int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t algorithm, const float *weight, float *packed)
+     * fathom_status fathom_conv2d_pack(fathom_context *context, fathom_conv2d_pack_args *args)
      * }
      */
     public static FunctionDescriptor fathom_conv2d_pack$descriptor() {
@@ -2020,7 +1819,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * fathom_status fathom_conv2d_pack(fathom_context *context, int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t algorithm, const float *weight, float *packed)
+     * fathom_status fathom_conv2d_pack(fathom_context *context, fathom_conv2d_pack_args *args)
      * }
      */
     public static MethodHandle fathom_conv2d_pack$handle() {
@@ -2030,7 +1829,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * fathom_status fathom_conv2d_pack(fathom_context *context, int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t algorithm, const float *weight, float *packed)
+     * fathom_status fathom_conv2d_pack(fathom_context *context, fathom_conv2d_pack_args *args)
      * }
      */
     public static MemorySegment fathom_conv2d_pack$address() {
@@ -2039,16 +1838,16 @@ public class FathomNative extends FathomNative$shared {
 
     /**
      * {@snippet lang=c :
-     * fathom_status fathom_conv2d_pack(fathom_context *context, int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t algorithm, const float *weight, float *packed)
+     * fathom_status fathom_conv2d_pack(fathom_context *context, fathom_conv2d_pack_args *args)
      * }
      */
-    public static int fathom_conv2d_pack(MemorySegment context, long out, long in, long kernel, long stride, long algorithm, MemorySegment weight, MemorySegment packed) {
+    public static int fathom_conv2d_pack(MemorySegment context, MemorySegment args) {
         var mh$ = fathom_conv2d_pack.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("fathom_conv2d_pack", context, out, in, kernel, stride, algorithm, weight, packed);
+                traceDowncall("fathom_conv2d_pack", context, args);
             }
-            return (int)mh$.invokeExact(context, out, in, kernel, stride, algorithm, weight, packed);
+            return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2117,76 +1916,9 @@ public class FathomNative extends FathomNative$shared {
         }
     }
 
-    private static class fathom_conv_transpose2d_packed_size {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            FathomNative.C_LONG,
-            FathomNative.C_POINTER,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("fathom_conv_transpose2d_packed_size");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int64_t fathom_conv_transpose2d_packed_size(const fathom_context *context, int64_t in, int64_t out, int64_t kernel)
-     * }
-     */
-    public static FunctionDescriptor fathom_conv_transpose2d_packed_size$descriptor() {
-        return fathom_conv_transpose2d_packed_size.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int64_t fathom_conv_transpose2d_packed_size(const fathom_context *context, int64_t in, int64_t out, int64_t kernel)
-     * }
-     */
-    public static MethodHandle fathom_conv_transpose2d_packed_size$handle() {
-        return fathom_conv_transpose2d_packed_size.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int64_t fathom_conv_transpose2d_packed_size(const fathom_context *context, int64_t in, int64_t out, int64_t kernel)
-     * }
-     */
-    public static MemorySegment fathom_conv_transpose2d_packed_size$address() {
-        return fathom_conv_transpose2d_packed_size.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int64_t fathom_conv_transpose2d_packed_size(const fathom_context *context, int64_t in, int64_t out, int64_t kernel)
-     * }
-     */
-    public static long fathom_conv_transpose2d_packed_size(MemorySegment context, long in, long out, long kernel) {
-        var mh$ = fathom_conv_transpose2d_packed_size.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("fathom_conv_transpose2d_packed_size", context, in, out, kernel);
-            }
-            return (long)mh$.invokeExact(context, in, out, kernel);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
     private static class fathom_conv_transpose2d_pack {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             FathomNative.C_INT,
-            FathomNative.C_POINTER,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
-            FathomNative.C_LONG,
             FathomNative.C_POINTER,
             FathomNative.C_POINTER
         );
@@ -2199,7 +1931,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * fathom_status fathom_conv_transpose2d_pack(fathom_context *context, int64_t in, int64_t out, int64_t kernel, const float *weight, float *packed)
+     * fathom_status fathom_conv_transpose2d_pack(fathom_context *context, fathom_conv_transpose2d_pack_args *args)
      * }
      */
     public static FunctionDescriptor fathom_conv_transpose2d_pack$descriptor() {
@@ -2209,7 +1941,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * fathom_status fathom_conv_transpose2d_pack(fathom_context *context, int64_t in, int64_t out, int64_t kernel, const float *weight, float *packed)
+     * fathom_status fathom_conv_transpose2d_pack(fathom_context *context, fathom_conv_transpose2d_pack_args *args)
      * }
      */
     public static MethodHandle fathom_conv_transpose2d_pack$handle() {
@@ -2219,7 +1951,7 @@ public class FathomNative extends FathomNative$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * fathom_status fathom_conv_transpose2d_pack(fathom_context *context, int64_t in, int64_t out, int64_t kernel, const float *weight, float *packed)
+     * fathom_status fathom_conv_transpose2d_pack(fathom_context *context, fathom_conv_transpose2d_pack_args *args)
      * }
      */
     public static MemorySegment fathom_conv_transpose2d_pack$address() {
@@ -2228,16 +1960,16 @@ public class FathomNative extends FathomNative$shared {
 
     /**
      * {@snippet lang=c :
-     * fathom_status fathom_conv_transpose2d_pack(fathom_context *context, int64_t in, int64_t out, int64_t kernel, const float *weight, float *packed)
+     * fathom_status fathom_conv_transpose2d_pack(fathom_context *context, fathom_conv_transpose2d_pack_args *args)
      * }
      */
-    public static int fathom_conv_transpose2d_pack(MemorySegment context, long in, long out, long kernel, MemorySegment weight, MemorySegment packed) {
+    public static int fathom_conv_transpose2d_pack(MemorySegment context, MemorySegment args) {
         var mh$ = fathom_conv_transpose2d_pack.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("fathom_conv_transpose2d_pack", context, in, out, kernel, weight, packed);
+                traceDowncall("fathom_conv_transpose2d_pack", context, args);
             }
-            return (int)mh$.invokeExact(context, in, out, kernel, weight, packed);
+            return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

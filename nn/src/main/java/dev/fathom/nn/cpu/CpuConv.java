@@ -5,8 +5,10 @@ import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.FathomNative;
 import dev.fathom.bindings.generated.fathom_conv2d_args;
 import dev.fathom.bindings.generated.fathom_conv2d_backward_args;
+import dev.fathom.bindings.generated.fathom_conv2d_pack_args;
 import dev.fathom.bindings.generated.fathom_conv_transpose2d_args;
 import dev.fathom.bindings.generated.fathom_conv_transpose2d_backward_args;
+import dev.fathom.bindings.generated.fathom_conv_transpose2d_pack_args;
 import dev.fathom.bindings.generated.fathom_project_args;
 import dev.fathom.bindings.generated.fathom_project_backward_args;
 import dev.fathom.nn.op.ConvOps;
@@ -27,25 +29,17 @@ final class CpuConv extends CpuFamily implements ConvOps {
 
   @Override
   public Tensor packConv2d(Conv2dShape shape, Tensor weight, Memory memory) {
-    Tensor packed =
-        memory.allocate(
-            FathomNative.fathom_conv2d_packed_size(
-                context.handle(),
-                shape.out(),
-                shape.in(),
-                shape.kernel(),
-                shape.stride(),
-                ALGORITHM));
-    Native.check(
-        FathomNative.fathom_conv2d_pack(
-            context.handle(),
-            shape.out(),
-            shape.in(),
-            shape.kernel(),
-            shape.stride(),
-            ALGORITHM,
-            weight.data(),
-            packed.data()));
+    MemorySegment args = Native.arguments(fathom_conv2d_pack_args.layout());
+    fathom_conv2d_pack_args.out(args, shape.out());
+    fathom_conv2d_pack_args.in(args, shape.in());
+    fathom_conv2d_pack_args.kernel(args, shape.kernel());
+    fathom_conv2d_pack_args.stride(args, shape.stride());
+    fathom_conv2d_pack_args.algorithm(args, ALGORITHM);
+    fathom_conv2d_pack_args.weight(args, weight.data());
+    Native.check(FathomNative.fathom_conv2d_pack(context.handle(), args));
+    Tensor packed = memory.allocate(fathom_conv2d_pack_args.packed_size(args));
+    fathom_conv2d_pack_args.packed(args, packed.data());
+    Native.check(FathomNative.fathom_conv2d_pack(context.handle(), args));
     return packed;
   }
 
@@ -94,12 +88,15 @@ final class CpuConv extends CpuFamily implements ConvOps {
 
   @Override
   public Tensor packConvTranspose2d(int in, int out, int kernel, Tensor weight, Memory memory) {
-    Tensor packed =
-        memory.allocate(
-            FathomNative.fathom_conv_transpose2d_packed_size(context.handle(), in, out, kernel));
-    Native.check(
-        FathomNative.fathom_conv_transpose2d_pack(
-            context.handle(), in, out, kernel, weight.data(), packed.data()));
+    MemorySegment args = Native.arguments(fathom_conv_transpose2d_pack_args.layout());
+    fathom_conv_transpose2d_pack_args.in(args, in);
+    fathom_conv_transpose2d_pack_args.out(args, out);
+    fathom_conv_transpose2d_pack_args.kernel(args, kernel);
+    fathom_conv_transpose2d_pack_args.weight(args, weight.data());
+    Native.check(FathomNative.fathom_conv_transpose2d_pack(context.handle(), args));
+    Tensor packed = memory.allocate(fathom_conv_transpose2d_pack_args.packed_size(args));
+    fathom_conv_transpose2d_pack_args.packed(args, packed.data());
+    Native.check(FathomNative.fathom_conv_transpose2d_pack(context.handle(), args));
     return packed;
   }
 

@@ -5,6 +5,7 @@ import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.FathomNative;
 import dev.fathom.bindings.generated.fathom_linear_args;
 import dev.fathom.bindings.generated.fathom_linear_backward_args;
+import dev.fathom.bindings.generated.fathom_linear_pack_args;
 import dev.fathom.bindings.generated.fathom_swiglu_args;
 import dev.fathom.bindings.generated.fathom_swiglu_backward_args;
 import dev.fathom.nn.op.Activation;
@@ -25,10 +26,14 @@ final class CpuLinear extends CpuFamily implements LinearOps {
   public Tensor packLinear(Tensor weight, Memory memory) {
     long out = weight.extent(0);
     long in = weight.extent(1);
-    Tensor packed =
-        memory.allocate(FathomNative.fathom_linear_packed_size(context.handle(), out, in));
-    Native.check(
-        FathomNative.fathom_linear_pack(context.handle(), out, in, weight.data(), packed.data()));
+    MemorySegment args = Native.arguments(fathom_linear_pack_args.layout());
+    fathom_linear_pack_args.out(args, out);
+    fathom_linear_pack_args.in(args, in);
+    fathom_linear_pack_args.weight(args, weight.data());
+    Native.check(FathomNative.fathom_linear_pack(context.handle(), args));
+    Tensor packed = memory.allocate(fathom_linear_pack_args.packed_size(args));
+    fathom_linear_pack_args.packed(args, packed.data());
+    Native.check(FathomNative.fathom_linear_pack(context.handle(), args));
     return packed;
   }
 

@@ -5,6 +5,7 @@ import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.FathomNative;
 import dev.fathom.bindings.generated.fathom_patch_embed_args;
 import dev.fathom.bindings.generated.fathom_patch_embed_backward_args;
+import dev.fathom.bindings.generated.fathom_patch_embed_pack_args;
 import dev.fathom.nn.op.PatchEmbedOps;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
@@ -22,12 +23,14 @@ final class CpuPatchEmbed extends CpuFamily implements PatchEmbedOps {
   public Tensor packPatchEmbed(Tensor weight, Memory memory) {
     long channels = weight.extent(0);
     long patch = weight.extent(2);
-    Tensor packed =
-        memory.allocate(
-            FathomNative.fathom_patch_embed_packed_size(context.handle(), channels, patch));
-    Native.check(
-        FathomNative.fathom_patch_embed_pack(
-            context.handle(), channels, patch, weight.data(), packed.data()));
+    MemorySegment args = Native.arguments(fathom_patch_embed_pack_args.layout());
+    fathom_patch_embed_pack_args.channels(args, channels);
+    fathom_patch_embed_pack_args.patch(args, patch);
+    fathom_patch_embed_pack_args.weight(args, weight.data());
+    Native.check(FathomNative.fathom_patch_embed_pack(context.handle(), args));
+    Tensor packed = memory.allocate(fathom_patch_embed_pack_args.packed_size(args));
+    fathom_patch_embed_pack_args.packed(args, packed.data());
+    Native.check(FathomNative.fathom_patch_embed_pack(context.handle(), args));
     return packed;
   }
 

@@ -143,14 +143,16 @@ final class ModelOptions {
       DepthModelOptions options = options(chosen);
       DepthModel early = Prelude.take(chosen.file(), options);
       DepthModel model = early != null ? early : DepthModel.load(chosen.file(), options);
-      console.note(
-          model.config().name()
-              + " "
-              + model.config().release().label()
-              + " on "
-              + model.device()
-              + (model.deviceNote().isEmpty() ? "" : " (" + model.deviceNote() + ")")
-              + (model.guessed().isEmpty() ? "" : "; " + model.guessed()));
+      if (!console.quiet()) {
+        console.note(
+            model.config().name()
+                + " "
+                + model.config().release().label()
+                + " on "
+                + model.device()
+                + (model.deviceNote().isEmpty() ? "" : " (" + model.deviceNote() + ")")
+                + (model.guessed().isEmpty() ? "" : "; " + model.guessed()));
+      }
       return model;
     } catch (IllegalArgumentException e) {
       throw new UserException(chosen.file().toString(), String.valueOf(e.getMessage()), e);

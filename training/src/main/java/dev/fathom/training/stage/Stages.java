@@ -76,7 +76,8 @@ public final class Stages implements AutoCloseable {
   private static Backend open(RunConfig config, int threads, StageListener listener) {
     try {
       return Device.of(config.device())
-          .open(threads, CpuIsa.AUTO, ModelSetup.kernels(config), listener::note);
+          .open(
+              threads, CpuIsa.AUTO, ModelSetup.kernels(config), note -> listener.note(note.get()));
     } catch (IllegalArgumentException | IllegalStateException e) {
       throw new UserException("device", String.valueOf(e.getMessage()), e);
     }
