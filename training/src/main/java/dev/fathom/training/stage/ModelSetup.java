@@ -19,6 +19,7 @@ import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
 import java.nio.file.Path;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** From a configuration to networks, their first weights, and schedules. */
 public final class ModelSetup {
@@ -105,16 +106,26 @@ public final class ModelSetup {
     R with(CheckpointWeights weights) throws CheckpointException;
   }
 
-  /** A schedule by its name in the configuration. */
-  static Schedule schedule(String name, int warmupSteps) {
+  /**
+   * A schedule by its name in the configuration.
+   *
+   * @param optimiser says whether and how beta1 changes in a one-cycle schedule
+   */
+  static Schedule schedule(String name, int warmupSteps, RunConfig.Optimiser optimiser) {
     Schedule schedule =
         switch (name) {
           case "constant" -> new Schedule.Constant();
           case "linear" -> new Schedule.Linear();
           case "poly" -> new Schedule.Poly(0.9);
-          case "one-cycle" -> new Schedule.OneCycle(0.3, 25, 1e4);
+          case "one-cycle" -> new Schedule.OneCycle(0.3, 25, 1e4, momentum(optimiser));
           default -> throw new IllegalArgumentException("no schedule is called " + name);
         };
     return warmupSteps > 0 ? new Schedule.Warmup(warmupSteps, schedule) : schedule;
+  }
+
+  private static Schedule.@Nullable Momentum momentum(RunConfig.Optimiser optimiser) {
+    return optimiser.cycleMomentum()
+        ? new Schedule.Momentum(optimiser.baseMomentum(), optimiser.maxMomentum())
+        : null;
   }
 }

@@ -63,7 +63,7 @@ public final class RunFolder implements AutoCloseable {
       String text = ConfigReader.write(config);
       removeRemains(folder);
       if (Files.exists(file) && begun(folder)) {
-        requireSame(file, Files.readString(file), text);
+        requireSame(file, text);
       } else {
         AtomicFile.write(
             file, out -> out.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
@@ -103,8 +103,12 @@ public final class RunFolder implements AutoCloseable {
     }
   }
 
-  private static void requireSame(Path file, String old, String now) {
-    List<String> before = old.lines().toList();
+  private static void requireSame(Path file, String now) throws IOException {
+    String old = Files.readString(file);
+    if (old.equals(now)) {
+      return;
+    }
+    List<String> before = completed(file, old).lines().toList();
     List<String> after = now.lines().toList();
     if (before.equals(after)) {
       return;
@@ -123,6 +127,16 @@ public final class RunFolder implements AutoCloseable {
             + "', now '"
             + line(after, at)
             + "'); name another folder, or delete this one");
+  }
+
+  /** What an earlier version of this program wrote, with the keys that it did not know yet. */
+  private static String completed(Path file, String old) {
+    try {
+      return ConfigReader.completed(old, file.toString());
+    } catch (UserException _) {
+      // Not one of ours any more: shown as it is.
+      return old;
+    }
   }
 
   private static String line(List<String> lines, int at) {

@@ -128,7 +128,8 @@ public final class Stages implements AutoCloseable {
             new Trainer.Plan(
                 "encoder",
                 settings.steps(),
-                ModelSetup.schedule(settings.schedule(), settings.warmupSteps()),
+                ModelSetup.schedule(
+                    settings.schedule(), settings.warmupSteps(), config.optimiser()),
                 List.of(new AdamW.Group("all", settings.rate(), _ -> true)),
                 settings.weightDecay(),
                 Map.of());
@@ -331,7 +332,7 @@ public final class Stages implements AutoCloseable {
     return new Trainer.Plan(
         name,
         steps,
-        ModelSetup.schedule(schedule, warmup),
+        ModelSetup.schedule(schedule, warmup, config.optimiser()),
         List.of(
             new AdamW.Group("encoder", encoderRate, encoder),
             new AdamW.Group("head", headRate, encoder.negate())),

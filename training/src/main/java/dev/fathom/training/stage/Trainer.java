@@ -133,7 +133,11 @@ final class Trainer<N> {
 
   /** A step that was given to the device, which may be at it still. */
   private record Queued(
-      long step, double factor, Objective.Losses losses, GradientCheck.Finding finding) {}
+      long step,
+      double factor,
+      double beta1,
+      Objective.Losses losses,
+      GradientCheck.Finding finding) {}
 
   private TrainingState steps(
       TrainingState start, Objective objective, Validation validation, RunLog log)
@@ -164,12 +168,14 @@ final class Trainer<N> {
 
   private Queued queue(long step, Objective objective) {
     double factor = plan.schedule().factor(step, plan.steps());
+    double beta1 = plan.schedule().beta1(step, plan.steps(), config.optimiser().beta1());
     learner.parameters().zeroGradients();
     Objective.Losses losses = objective.differentiate(step);
     AdamW.Limits limits =
         new AdamW.Limits(config.optimiser().clipNorm(), config.limits().gradientNorm());
-    GradientCheck.Finding finding = optimiser.step(factor, losses.loss().parts(), limits, average);
-    return new Queued(step, factor, losses, finding);
+    GradientCheck.Finding finding =
+        optimiser.step(factor, beta1, losses.loss().parts(), limits, average);
+    return new Queued(step, factor, beta1, losses, finding);
   }
 
   /** What came of the steps, in their order. */
@@ -217,16 +223,19 @@ final class Trainer<N> {
       }
       listener.step(state.step(), losses);
       if (state.step() % config.log().every() == 0 || state.step() == plan.steps()) {
-        log.write(state.step(), line(losses, norm, queued.factor));
+        log.write(state.step(), line(losses, norm, queued));
       }
     }
 
     private SequencedMap<String, Double> line(
-        SequencedMap<String, Double> losses, double norm, double factor) {
+        SequencedMap<String, Double> losses, double norm, Queued queued) {
       long now = System.nanoTime();
       SequencedMap<String, Double> line = new LinkedHashMap<>(losses);
       line.put("gradient-norm", norm);
-      line.put("rate-factor", factor);
+      line.put("rate-factor", queued.factor);
+      if (queued.beta1 != config.optimiser().beta1()) {
+        line.put("beta1", queued.beta1);
+      }
       line.put("skipped", (double) state.skipped());
       line.put(
           "pictures-per-second",

@@ -69,8 +69,8 @@ public final class SynthFolder {
    *
    * @param threads how many render and write
    * @param step is run after each sample, by the calling thread
-   * @throws IOException if a file cannot be written; nothing half-written is left, and nothing
-   *     more is written
+   * @throws IOException if a file cannot be written; nothing half-written is left, and nothing more
+   *     is written
    */
   public void write(int threads, Runnable step) throws IOException, InterruptedException {
     Files.deleteIfExists(folder.resolve(INDEX));
