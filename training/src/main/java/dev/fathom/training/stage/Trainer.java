@@ -17,8 +17,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The loop of every stage that trains: loss, gradients, step; checkpoints, log, progress. A run
- * that was stopped goes on from its last checkpoint, and ends as one that was not; only the count
- * of bad steps in a row begins again.
+ * that was stopped goes on from its last checkpoint, and ends as one that was not.
  *
  * <p>A device that runs behind the host is given the next step before the numbers of the one before
  * are read, so that it never waits for work; before a checkpoint they are all read. Whether a step
@@ -183,7 +182,6 @@ final class Trainer<N> {
     private final int picturesPerStep;
     private final RunLog log;
     private TrainingState state;
-    private int badInARow;
     private long reported = System.nanoTime();
     private long reportedStep;
 
@@ -199,12 +197,13 @@ final class Trainer<N> {
       SequencedMap<String, Double> losses = queued.losses.read();
       double norm = queued.finding.norm().get();
       boolean good = queued.finding.isGood();
-      badInARow = good ? 0 : badInARow + 1;
+      int badInARow = good ? 0 : state.badInARow() + 1;
       state =
           new TrainingState(
               queued.step + 1,
               state.updates() + (good ? 1 : 0),
               state.skipped() + (good ? 0 : 1),
+              badInARow,
               state.best(),
               state.bestStep());
       if (badInARow > config.limits().badSteps()) {
@@ -262,7 +261,12 @@ final class Trainer<N> {
       if (loss.getAsDouble() < state.best()) {
         checkpoints.saveBest(learner, plan.metadata());
         return new TrainingState(
-            state.step(), state.updates(), state.skipped(), loss.getAsDouble(), state.step());
+            state.step(),
+            state.updates(),
+            state.skipped(),
+            state.badInARow(),
+            loss.getAsDouble(),
+            state.step());
       }
       return state;
     } finally {
