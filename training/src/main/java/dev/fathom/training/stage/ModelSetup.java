@@ -17,6 +17,7 @@ import dev.fathom.nn.optim.Schedule;
 import dev.fathom.nn.tensor.Tensor;
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -90,6 +91,23 @@ public final class ModelSetup {
         return (encoders ? stored : fresh).read(name, shape, use);
       }
     };
+  }
+
+  /**
+   * Requires that a file has the weights of a network's encoder.
+   *
+   * @param key of the configuration, for messages
+   * @throws UserException if there is no such file, or it is no checkpoint of such an encoder
+   */
+  static void requireEncoder(String key, Path file, ModelConfig config) {
+    if (!Files.exists(file)) {
+      throw new UserException(key, file + ": no such file");
+    }
+    try {
+      var _ = withWeights(file, weights -> weights.require(ParameterShapes.ofEncoder(config)));
+    } catch (CheckpointException e) {
+      throw new UserException(key, String.valueOf(e.getMessage()), e);
+    }
   }
 
   /** Opens a checkpoint and does something with its weights. */

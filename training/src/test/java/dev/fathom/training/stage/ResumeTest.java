@@ -265,6 +265,31 @@ class ResumeTest {
         MiniRun.lines(still.resolve("teacher")).stream().noneMatch(l -> l.containsKey("beta1")));
   }
 
+  @Test
+  void theRoomAskedForIsWhatARunTakes() throws IOException {
+    RunConfig config = MiniRun.config(folder);
+    List<String> stages = List.of(Stages.TEACHER, Stages.LABELS, Stages.STUDENT);
+    long needed =
+        Preflight.checkpointBytes(
+            config, ModelSetup.network(config), folder.resolve("new"), stages);
+    long taken = 0;
+    try (Stream<Path> files = Files.walk(undisturbed)) {
+      for (Path file : files.filter(f -> f.toString().endsWith(".safetensors")).toList()) {
+        taken += Files.size(file);
+      }
+    }
+    assertTrue(needed > taken && needed < 2 * taken, needed + " for " + taken);
+    assertEquals(
+        0, Preflight.checkpointBytes(config, ModelSetup.network(config), undisturbed, stages));
+    Preflight.requireRoom(folder, needed, needed);
+    Preflight.requireRoom(folder, needed, 0);
+    UserException full =
+        assertThrows(
+            UserException.class, () -> Preflight.requireRoom(folder, 5_140_000_000L, 990_000_000));
+    assertTrue(full.getMessage().startsWith(folder + ": the checkpoints take 5.1 GB"));
+    assertTrue(full.getMessage().endsWith("and 990 MB are free"), full.getMessage());
+  }
+
   /** A run that an earlier version began, before a key existed whose default changes nothing. */
   @Test
   void aFolderOfAnEarlierVersionIsTakenUp() throws IOException {
