@@ -117,7 +117,7 @@ public final class Sources {
       return known;
     }
     RenderedScenes rendered = new RenderedScenes(synth(key + ".synth", synth));
-    listener.begin("scenes", 0, rendered.size(), "scenes");
+    listener.begin("scenes", 0, rendered.size(), "scenes", 0);
     try {
       rendered.render(threads, done -> listener.step(done, new LinkedHashMap<>()));
     } finally {

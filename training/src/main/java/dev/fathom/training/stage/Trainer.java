@@ -106,9 +106,10 @@ final class Trainer<N> {
       listener.note(plan.name() + ": goes on from step " + state.step());
     }
     if (state.step() < plan.steps()) {
-      listener.begin(plan.name(), state.step(), plan.steps(), "steps");
       try (Objective minimised = objective.apply(state.step());
           RunLog written = log.open(state.step())) {
+        listener.begin(
+            plan.name(), state.step(), plan.steps(), "steps", minimised.picturesPerStep());
         state = steps(state, minimised, validation, written);
       } finally {
         listener.end();

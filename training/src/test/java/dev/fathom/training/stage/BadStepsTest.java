@@ -129,7 +129,7 @@ class BadStepsTest {
     }
 
     @Override
-    public void begin(String task, long first, long total, String unit) {
+    public void begin(String task, long first, long total, String unit, int pictures) {
       training = task.equals("teacher");
       began = first;
     }

@@ -53,7 +53,7 @@ class ResumeTest {
     }
 
     @Override
-    public void begin(String task, long first, long total, String unit) {
+    public void begin(String task, long first, long total, String unit, int pictures) {
       // Scenes are rendered by every process anew: that is no stage.
       rendering = task.equals("scenes");
       if (!rendering) {
