@@ -145,7 +145,7 @@ public final class Comparison {
                   rows.add(row);
                 }
                 if (at < rows.size()) {
-                  rows.get(at).add(pictures.map(prediction));
+                  rows.get(at).add(pictures.map(prediction, sample.picture()));
                 }
               }
             };
