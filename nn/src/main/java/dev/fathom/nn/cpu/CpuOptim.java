@@ -57,7 +57,7 @@ final class CpuOptim extends CpuFamily implements OptimOps {
   }
 
   @Override
-  public GradientCheck newCheck(Memory memory, double beta1, double beta2) {
+  public GradientCheck newCheck(Memory memory) {
     return new Check(vector);
   }
 
@@ -79,8 +79,8 @@ final class CpuOptim extends CpuFamily implements OptimOps {
         arrays.v(),
         decision.updates,
         rates.rate(),
-        rates.beta1(),
-        rates.beta2(),
+        rates.betas().beta1(),
+        rates.betas().beta2(),
         rates.eps(),
         rates.weightDecay(),
         gradientScale * decision.scale);
@@ -103,7 +103,8 @@ final class CpuOptim extends CpuFamily implements OptimOps {
     }
 
     @Override
-    public Finding check(Tensor gradients, List<Scalar> losses, double maxNorm, double limit) {
+    public Finding check(
+        Tensor gradients, List<Scalar> losses, double maxNorm, double limit, Betas betas) {
       double norm = Math.sqrt(vector.sumOfSquares(gradients).get());
       scale = maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1;
       good =
@@ -115,7 +116,7 @@ final class CpuOptim extends CpuFamily implements OptimOps {
     }
 
     @Override
-    public void accept() {
+    public void accept(Betas betas) {
       good = true;
       scale = 1;
       updates++;

@@ -5,6 +5,7 @@ import dev.fathom.bindings.generated.cuda.FathomCuda;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_gradient_norm;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_gradient_norm_args;
 import dev.fathom.nn.op.GradientCheck;
+import dev.fathom.nn.op.OptimOps;
 import dev.fathom.nn.op.Scalar;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
@@ -26,13 +27,9 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
 
   private final Kernel norm = new Kernel("fathom_gradient_norm");
   private final Tensor state;
-  private final double beta1;
-  private final double beta2;
 
-  CudaGradientCheck(Engine engine, Memory memory, double beta1, double beta2) {
+  CudaGradientCheck(Engine engine, Memory memory) {
     super(engine);
-    this.beta1 = beta1;
-    this.beta2 = beta2;
     long bytes =
         WORKSPACE_AT
             + FathomCuda.FATHOM_CUDA_NORM_HEADER_BYTES()
@@ -49,7 +46,8 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
   }
 
   @Override
-  public Finding check(Tensor gradients, List<Scalar> losses, double maxNorm, double limit) {
+  public Finding check(
+      Tensor gradients, List<Scalar> losses, double maxNorm, double limit, OptimOps.Betas betas) {
     requireFloats("check", gradients);
     if (losses.size() > MOST_LOSSES) {
       throw new IllegalArgumentException(
@@ -59,7 +57,7 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
       for (int i = 0; i < losses.size(); i++) {
         gather(losses.get(i), state.address() + LOSSES_AT + 8L * i);
       }
-      launch(gradients.address(), gradients.size(), losses.size(), maxNorm, limit);
+      launch(gradients.address(), gradients.size(), losses.size(), maxNorm, limit, betas);
       Results.Result found = engine.newResult().copyFrom(address());
       return new Finding(new CudaScalar(found), () -> fathom_cuda_gradient_norm.good(found.read()));
     }
@@ -74,7 +72,8 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
     }
   }
 
-  private void launch(long gradients, long n, int losses, double maxNorm, double limit) {
+  private void launch(
+      long gradients, long n, int losses, double maxNorm, double limit, OptimOps.Betas betas) {
     MemorySegment args = Native.arguments(fathom_cuda_gradient_norm_args.layout());
     fathom_cuda_gradient_norm_args.gradient(args, address(gradients));
     fathom_cuda_gradient_norm_args.losses(args, address(state.address() + LOSSES_AT));
@@ -84,8 +83,8 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
     fathom_cuda_gradient_norm_args.loss_count(args, losses);
     fathom_cuda_gradient_norm_args.max_norm(args, maxNorm);
     fathom_cuda_gradient_norm_args.limit(args, limit);
-    fathom_cuda_gradient_norm_args.beta1(args, beta1);
-    fathom_cuda_gradient_norm_args.beta2(args, beta2);
+    fathom_cuda_gradient_norm_args.beta1(args, betas.beta1());
+    fathom_cuda_gradient_norm_args.beta2(args, betas.beta2());
     launch(
         norm,
         Math.clamp(
@@ -97,9 +96,9 @@ final class CudaGradientCheck extends CudaFamily implements GradientCheck {
   }
 
   @Override
-  public void accept() {
+  public void accept(OptimOps.Betas betas) {
     // The norm of nothing is 0.
-    launch(state.address(), 0, 0, 0, Double.POSITIVE_INFINITY);
+    launch(state.address(), 0, 0, 0, Double.POSITIVE_INFINITY, betas);
   }
 
   @Override

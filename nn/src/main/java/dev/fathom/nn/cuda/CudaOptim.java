@@ -47,8 +47,8 @@ final class CudaOptim extends CudaFamily implements OptimOps {
   }
 
   @Override
-  public GradientCheck newCheck(Memory memory, double beta1, double beta2) {
-    return new CudaGradientCheck(engine, memory, beta1, beta2);
+  public GradientCheck newCheck(Memory memory) {
+    return new CudaGradientCheck(engine, memory);
   }
 
   @Override
@@ -71,8 +71,8 @@ final class CudaOptim extends CudaFamily implements OptimOps {
             arrays.m(),
             arrays.v(),
             rates.rate(),
-            rates.beta1(),
-            rates.beta2(),
+            rates.betas().beta1(),
+            rates.betas().beta2(),
             rates.eps(),
             rates.weightDecay(),
             gradientScale);

@@ -34,11 +34,17 @@ public interface GradientCheck {
    * @param losses values that must be finite, too
    * @param maxNorm the norm that gradients are clipped to; 0 for no clipping
    * @param limit the largest norm of a step that is taken; may be infinite
+   * @param betas of the step
    */
-  Finding check(Tensor gradients, List<Scalar> losses, double maxNorm, double limit);
+  Finding check(
+      Tensor gradients, List<Scalar> losses, double maxNorm, double limit, OptimOps.Betas betas);
 
-  /** Lets a step be taken whose gradients nobody looks at; they are not clipped. */
-  void accept();
+  /**
+   * Lets a step be taken whose gradients nobody looks at; they are not clipped.
+   *
+   * @param betas of the step
+   */
+  void accept(OptimOps.Betas betas);
 
   /** Steps taken; waits for the device. */
   long updates();

@@ -56,22 +56,25 @@ public interface OptimOps {
       @Nullable Tensor average,
       double averageDecay) {}
 
+  /** The decays of the moments, which may differ from step to step; see the formula above. */
+  record Betas(double beta1, double beta2) {}
+
   /** The numbers of a step; see the formula above. */
-  record Rates(double rate, double beta1, double beta2, double eps, double weightDecay) {}
+  record Rates(double rate, Betas betas, double eps, double weightDecay) {}
 
   /**
-   * What decides about the steps of an optimiser with these betas; no step is counted yet.
+   * What decides about the steps of an optimiser; no step is counted yet.
    *
    * @param memory keeps what it needs on the device
    */
-  GradientCheck newCheck(Memory memory, double beta1, double beta2);
+  GradientCheck newCheck(Memory memory);
 
   /**
    * A step of AdamW, as above, if the last check let it be taken; else nothing changes, the average
    * included. The gradients are multiplied by the check's factor as well, and the step's number is
    * the count of the steps taken.
    *
-   * @param check of this backend's {@link #newCheck}, with the same betas
+   * @param check of this backend's {@link #newCheck}, asked with the same betas
    * @throws IllegalArgumentException if the sizes or types do not fit, or the check is another's
    */
   void adamW(Arrays arrays, Rates rates, double gradientScale, GradientCheck check);

@@ -385,7 +385,7 @@ public final class ShapesOnly
       double gradientScale) {}
 
   @Override
-  public GradientCheck newCheck(Memory memory, double beta1, double beta2) {
+  public GradientCheck newCheck(Memory memory) {
     throw new UnsupportedOperationException("nothing is trained on shapes");
   }
 

@@ -87,7 +87,7 @@ public final class AdamW {
     secondMoments = memory.allocate(parameters.arenaSize());
     backend.vector().fill(firstMoments, 0);
     backend.vector().fill(secondMoments, 0);
-    check = backend.optim().newCheck(memory, settings.beta1(), settings.beta2());
+    check = backend.optim().newCheck(memory);
   }
 
   /**
@@ -96,15 +96,21 @@ public final class AdamW {
    * on a device that runs behind the host this returns before it is known.
    *
    * @param factor of the schedule, multiplies each group's rate
+   * @param beta1 of this step, {@link Settings#beta1} where no schedule changes it
    * @param losses values that must be finite
    * @param average follows the values if the step is taken; null for none
    * @return what was found
    */
   public GradientCheck.Finding step(
-      double factor, List<Scalar> losses, Limits limits, @Nullable MovingAverage average) {
+      double factor,
+      double beta1,
+      List<Scalar> losses,
+      Limits limits,
+      @Nullable MovingAverage average) {
+    OptimOps.Betas betas = new OptimOps.Betas(beta1, settings.beta2());
     GradientCheck.Finding finding =
-        check.check(parameters.gradients(), losses, limits.clipNorm(), limits.largestNorm());
-    step(factor, 1, average);
+        check.check(parameters.gradients(), losses, limits.clipNorm(), limits.largestNorm(), betas);
+    step(factor, betas, 1, average);
     return finding;
   }
 
@@ -115,20 +121,17 @@ public final class AdamW {
    * @param gradientScale multiplies the gradients
    */
   public void step(double factor, double gradientScale) {
-    check.accept();
-    step(factor, gradientScale, null);
+    OptimOps.Betas betas = new OptimOps.Betas(settings.beta1(), settings.beta2());
+    check.accept(betas);
+    step(factor, betas, gradientScale, null);
   }
 
-  private void step(double factor, double gradientScale, @Nullable MovingAverage average) {
+  private void step(
+      double factor, OptimOps.Betas betas, double gradientScale, @Nullable MovingAverage average) {
     Tensor rounded = parameters.currentRounded();
     for (Group group : groups) {
       OptimOps.Rates rates =
-          new OptimOps.Rates(
-              factor * group.rate(),
-              settings.beta1(),
-              settings.beta2(),
-              settings.eps(),
-              settings.weightDecay());
+          new OptimOps.Rates(factor * group.rate(), betas, settings.eps(), settings.weightDecay());
       for (Parameters.Range range : parameters.ranges(group.members())) {
         OptimOps.Arrays arrays =
             new OptimOps.Arrays(

@@ -1,6 +1,8 @@
 package dev.fathom.nn.optim;
 
-/** How the learning rate changes over a run. */
+import org.jspecify.annotations.Nullable;
+
+/** How the learning rate, and with it AdamW's beta1, change over a run. */
 public sealed interface Schedule {
 
   /**
@@ -12,6 +14,17 @@ public sealed interface Schedule {
    *     or for a run without steps
    */
   double factor(long step, long total);
+
+  /**
+   * AdamW's beta1, the decay of its first moment ("momentum").
+   *
+   * @param step from 0
+   * @param total steps of the run
+   * @param configured what it is where the schedule leaves it alone, as most do
+   */
+  default double beta1(long step, long total, double configured) {
+    return configured;
+  }
 
   /** Always 1. */
   record Constant() implements Schedule {
@@ -45,13 +58,16 @@ public sealed interface Schedule {
 
   /**
    * One cycle (Smith and Topin, 2018), as torch's OneCycleLR with cosine annealing: from 1 / start
-   * up to 1 during the first share of the run, then down to 1 / (start * end).
+   * up to 1 during the first share of the run, then down to 1 / (start * end). Momentum goes the
+   * other way, by the same curve.
    *
    * @param rise share of the run in which the rate rises
    * @param start divides the rate at the beginning
    * @param end divides the beginning's rate again at the end
+   * @param momentum how beta1 changes; null: it does not
    */
-  record OneCycle(double rise, double start, double end) implements Schedule {
+  record OneCycle(double rise, double start, double end, @Nullable Momentum momentum)
+      implements Schedule {
     public OneCycle {
       if (!(rise > 0 && rise < 1 && start >= 1 && end >= 1)) {
         throw new IllegalArgumentException(
@@ -61,18 +77,45 @@ public sealed interface Schedule {
 
     @Override
     public double factor(long step, long total) {
-      double top = rise * total - 1;
-      double last = total - 1.0;
       double low = 1 / start;
-      if (step <= top) {
-        return anneal(low, 1, top <= 0 ? 1 : step / top);
+      return cycled(step, total, low, 1, low / end);
+    }
+
+    @Override
+    public double beta1(long step, long total, double configured) {
+      return momentum == null
+          ? configured
+          : cycled(step, total, momentum.max(), momentum.base(), momentum.max());
+    }
+
+    /** A number that goes from one value to a second while the rate rises, then to a third. */
+    private double cycled(long step, long total, double from, double top, double to) {
+      double turn = rise * total - 1;
+      double last = total - 1.0;
+      if (step <= turn) {
+        return anneal(from, top, turn <= 0 ? 1 : step / turn);
       }
-      double share = last <= top ? 1 : (step - top) / (last - top);
-      return anneal(1, low / end, Math.min(share, 1));
+      double share = last <= turn ? 1 : (step - turn) / (last - turn);
+      return anneal(top, to, Math.min(share, 1));
     }
 
     private static double anneal(double from, double to, double share) {
       return to + (from - to) / 2 * (1 + Math.cos(Math.PI * share));
+    }
+  }
+
+  /**
+   * A one-cycle run's beta1: the largest at both ends, the smallest where the rate is largest, as
+   * torch's OneCycleLR with cycle_momentum.
+   *
+   * @param base the smallest; torch's base_momentum, 0.85 there
+   * @param max the largest; torch's max_momentum, 0.95 there
+   */
+  record Momentum(double base, double max) {
+    public Momentum {
+      if (!(base >= 0 && base <= max && max < 1)) {
+        throw new IllegalArgumentException("momentum from " + max + " to " + base);
+      }
     }
   }
 
@@ -94,6 +137,12 @@ public sealed interface Schedule {
         return (step + 1.0) / (steps + 1);
       }
       return then.factor(step - steps, Math.max(total - steps, 1));
+    }
+
+    /** Until the rise is over, that of the other schedule's beginning. */
+    @Override
+    public double beta1(long step, long total, double configured) {
+      return then.beta1(Math.max(step - steps, 0), Math.max(total - steps, 1), configured);
     }
   }
 

@@ -23,6 +23,7 @@ class CpuOptimTest {
   private static final double BETA1 = 0.9;
   private static final double BETA2 = 0.999;
   private static final double EPS = 1e-8;
+  private static final OptimOps.Betas BETAS = new OptimOps.Betas(BETA1, BETA2);
 
   /** The formula as torch.optim.AdamW's documentation states it, one parameter at a time. */
   private static final class Reference {
@@ -152,20 +153,20 @@ class CpuOptimTest {
               0.05,
               2 / norm);
       backend.vector().axpby(0.25f, plain.get(0), 0.75f, expectedAverage);
-      GradientCheck check = backend.optim().newCheck(memory, BETA1, BETA2);
+      GradientCheck check = backend.optim().newCheck(memory);
       check.restore(4);
       OptimOps.Arrays arrays =
           new OptimOps.Arrays(
               checked.get(0), gradient, checked.get(1), checked.get(2), null, average, 0.75);
-      OptimOps.Rates rates = new OptimOps.Rates(1e-3, BETA1, BETA2, EPS, 0.05);
-      GradientCheck.Finding finding = check.check(gradient, List.of(Scalar.of(1)), 2, norm);
+      OptimOps.Rates rates = new OptimOps.Rates(1e-3, BETAS, EPS, 0.05);
+      GradientCheck.Finding finding = check.check(gradient, List.of(Scalar.of(1)), 2, norm, BETAS);
       assertEquals(norm, finding.norm().get());
       assertTrue(finding.isGood());
       backend.optim().adamW(arrays, rates, 1, check);
       // Neither a bad loss nor a norm above the limit changes anything.
-      assertFalse(check.check(gradient, List.of(Scalar.of(Double.NaN)), 2, norm).isGood());
+      assertFalse(check.check(gradient, List.of(Scalar.of(Double.NaN)), 2, norm, BETAS).isGood());
       backend.optim().adamW(arrays, rates, 1, check);
-      assertFalse(check.check(gradient, List.of(), 2, norm * 0.999).isGood());
+      assertFalse(check.check(gradient, List.of(), 2, norm * 0.999, BETAS).isGood());
       backend.optim().adamW(arrays, rates, 1, check);
       assertEquals(5, check.updates());
       for (int i = 0; i < plain.size(); i++) {

@@ -164,12 +164,11 @@ class CudaAsynchronyTest {
       }
       backend.vector().fill(tensors.get(3), 0.25f);
       Tensor gradient = memory.allocate(40_003);
-      GradientCheck check = backend.optim().newCheck(memory, 0.9, 0.999);
+      GradientCheck check = backend.optim().newCheck(memory);
       check.restore(5);
       OptimOps.Arrays arrays =
           new OptimOps.Arrays(
               tensors.get(0), gradient, tensors.get(1), tensors.get(3), null, tensors.get(2), 0.75);
-      OptimOps.Rates rates = new OptimOps.Rates(1e-2, 0.9, 0.999, 1e-8, 0.01);
       List<GradientCheck.Finding> findings = new ArrayList<>();
       float[] values = Golden.hashed("gradient", 40_003);
       // Clipped; a bad loss; a gradient that is no number; a norm beyond the limit; not clipped.
@@ -181,21 +180,32 @@ class CudaAsynchronyTest {
         values[777] = step == 2 ? Float.POSITIVE_INFINITY : kept;
         backend.transfer().write(values, gradient);
         values[777] = kept;
+        // As with a schedule that changes beta1.
+        OptimOps.Betas betas = new OptimOps.Betas(0.95 - 0.02 * step, 0.999);
         // One loss that the device found, one that the host knows.
         Scalar found = backend.vector().sumOfSquares(tensors.get(3));
         findings.add(
             check.check(
-                gradient, List.of(found, Scalar.of(losses[step])), clips[step], limits[step]));
-        backend.optim().adamW(arrays, rates, 0.5, check);
+                gradient,
+                List.of(found, Scalar.of(losses[step])),
+                clips[step],
+                limits[step],
+                betas));
+        backend.optim().adamW(arrays, rates(betas), 0.5, check);
       }
-      check.accept();
-      backend.optim().adamW(arrays, rates, 0.5, check);
+      OptimOps.Betas betas = new OptimOps.Betas(0.8, 0.999);
+      check.accept(betas);
+      backend.optim().adamW(arrays, rates(betas), 0.5, check);
       return new Trained(
           tensors.stream().map(backend.transfer()::read).toList(),
           findings.stream().map(finding -> finding.norm().get()).toList(),
           findings.stream().map(GradientCheck.Finding::isGood).toList(),
           check.updates());
     }
+  }
+
+  private static OptimOps.Rates rates(OptimOps.Betas betas) {
+    return new OptimOps.Rates(1e-2, betas, 1e-8, 0.01);
   }
 
   @Test
@@ -226,18 +236,20 @@ class CudaAsynchronyTest {
   void aCheckTakesAsManyLossesAsItHasRoomFor() {
     try (Backend backend = Emulated.backend(ElementType.FLOAT32);
         BlockMemory memory = backend.newMemory()) {
-      GradientCheck check = backend.optim().newCheck(memory, 0.9, 0.999);
+      GradientCheck check = backend.optim().newCheck(memory);
+      OptimOps.Betas betas = new OptimOps.Betas(0.9, 0.999);
       Tensor gradient = memory.allocate(3);
       backend.vector().fill(gradient, 2);
       List<Scalar> losses = new ArrayList<>();
       for (int i = 0; i < 32; i++) {
         losses.add(Scalar.of(i));
       }
-      assertTrue(check.check(gradient, losses, 0, 10).isGood());
+      assertTrue(check.check(gradient, losses, 0, 10, betas).isGood());
       losses.set(31, Scalar.of(Double.NEGATIVE_INFINITY));
-      assertFalse(check.check(gradient, losses, 0, 10).isGood());
+      assertFalse(check.check(gradient, losses, 0, 10, betas).isGood());
       losses.add(Scalar.of(1));
-      assertThrows(IllegalArgumentException.class, () -> check.check(gradient, losses, 0, 10));
+      assertThrows(
+          IllegalArgumentException.class, () -> check.check(gradient, losses, 0, 10, betas));
     }
   }
 

@@ -365,7 +365,7 @@ class CudaNetworkTest {
       training.parameters.zeroGradients();
       Scalar loss = training.differentiate(null);
       GradientCheck.Finding finding =
-          optimiser.step(1, List.of(loss), new AdamW.Limits(1, 1e9), average);
+          optimiser.step(1, 0.9, List.of(loss), new AdamW.Limits(1, 1e9), average);
       assertFalse(begin.hasHappened(), "something waited for the device");
       assertTrue(finding.isGood());
       assertTrue(Double.isFinite(loss.get()));

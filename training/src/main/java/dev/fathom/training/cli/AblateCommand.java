@@ -18,7 +18,8 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "Trains a teacher and five students for each seed. Ends with DIR/ablation.md, DIR/ablation.json",
-      "and DIR/report.html. Run again, it goes on where it was stopped."
+      "and DIR/ablation.html. Run again, it goes on where it was stopped. In the folder of a run, or",
+      "in 'ablation' below it, the run's report shows the table."
     })
 final class AblateCommand extends Command {
 

@@ -19,10 +19,10 @@ final class ConsoleListener implements StageListener {
   }
 
   @Override
-  public void begin(String task, long first, long total, String unit) {
+  public void begin(String task, long first, long total, String unit, int pictures) {
     end();
     smoothed = Double.NaN;
-    progress = console.progress(task, total, Progress.Unit.of(unit), first);
+    progress = console.progress(task, total, Progress.Unit.of(unit, pictures), first);
   }
 
   @Override

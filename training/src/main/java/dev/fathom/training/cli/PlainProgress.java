@@ -73,8 +73,11 @@ final class PlainProgress implements Progress {
     double rate = (current - first) / seconds;
     if (rate > 0) {
       line.append(String.format(Locale.ROOT, ", %.1f %s/s", rate / unit.scale(), unit.name()));
+      if (unit.pictures() > 0) {
+        line.append(String.format(Locale.ROOT, ", %.1f pictures/s", rate * unit.pictures()));
+      }
       if (total > current) {
-        line.append(String.format(Locale.ROOT, ", %.0f s left", (total - current) / rate));
+        line.append(", ").append(Progress.left((total - current) / rate));
       }
     }
     if (!words.isEmpty()) {

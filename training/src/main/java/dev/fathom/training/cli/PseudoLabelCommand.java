@@ -2,11 +2,13 @@ package dev.fathom.training.cli;
 
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
+import dev.fathom.training.stage.Preflight;
 import dev.fathom.training.stage.RunFolder;
 import dev.fathom.training.stage.Sources;
 import dev.fathom.training.stage.Stages;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -35,14 +37,16 @@ final class PseudoLabelCommand extends Command {
   protected int run(Console console) throws Exception {
     RunConfig config = run.read();
     ConsoleListener listener = new ConsoleListener(console);
+    Path teacher =
+        weights != null ? weights : run.out().resolve(Stages.TEACHER).resolve(RunFolder.WEIGHTS);
+    if (!Files.exists(teacher)) {
+      throw new UserException(
+          teacher.toString(), "no such file; train the teacher with 'fathom train'");
+    }
+    Preflight.check(config, run.out(), List.of(Stages.LABELS), null, listener);
     try (RunFolder folder = RunFolder.open(run.out(), config);
         Stages stages =
             new Stages(config, folder, new Sources(config.threads(), listener), listener)) {
-      Path teacher = weights != null ? weights : folder.weights(Stages.TEACHER);
-      if (!Files.exists(teacher)) {
-        throw new UserException(
-            teacher.toString(), "no such file; train the teacher with 'fathom train'");
-      }
       console.note("disparities in " + stages.pseudoLabels(teacher));
     }
     return ExitCode.OK;

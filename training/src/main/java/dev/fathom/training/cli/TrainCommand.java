@@ -3,11 +3,13 @@ package dev.fathom.training.cli;
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.ConfigReader;
 import dev.fathom.training.config.RunConfig;
+import dev.fathom.training.stage.Preflight;
 import dev.fathom.training.stage.RunFolder;
 import dev.fathom.training.stage.Sources;
 import dev.fathom.training.stage.Stages;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -56,20 +58,20 @@ final class TrainCommand extends Command {
       throw new UserException("--labels", "goes with --student only");
     }
     ConsoleListener listener = new ConsoleListener(console);
+    Path from = null;
+    if (student && config.student().unlabelled()) {
+      from = labels != null ? labels : run.out().resolve(Stages.LABELS);
+      if (!Files.isDirectory(from)) {
+        throw new UserException(
+            from.toString(), "no pseudo-labels there; make them with 'fathom pseudo-label'");
+      }
+    }
+    Preflight.check(
+        config, run.out(), List.of(student ? Stages.STUDENT : Stages.TEACHER), from, listener);
     try (RunFolder folder = RunFolder.open(run.out(), config);
         Stages stages =
             new Stages(config, folder, new Sources(config.threads(), listener), listener)) {
-      Path weights;
-      if (student) {
-        Path from = labels != null ? labels : folder.stage(Stages.LABELS);
-        if (config.student().unlabelled() && !Files.isDirectory(from)) {
-          throw new UserException(
-              from.toString(), "no pseudo-labels there; make them with 'fathom pseudo-label'");
-        }
-        weights = stages.student(config.student().unlabelled() ? from : null);
-      } else {
-        weights = stages.teacher();
-      }
+      Path weights = student ? stages.student(from) : stages.teacher();
       console.note("weights in " + weights);
     }
     return ExitCode.OK;

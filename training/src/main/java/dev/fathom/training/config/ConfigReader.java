@@ -94,6 +94,25 @@ public final class ConfigReader {
     return checked(bind(tree, "configuration"), "configuration");
   }
 
+  /**
+   * A configuration that {@link #write} wrote, perhaps before some keys existed: these get the
+   * value that says what was done without them.
+   *
+   * @return as {@link #write} would write it today
+   * @throws UserException if a key is unknown or a value of another type
+   */
+  public static String completed(String yaml, String source) {
+    ObjectNode tree = (ObjectNode) YAML.readTree(defaultsText());
+    if (parse(yaml, source) instanceof ObjectNode old) {
+      if (old.path("optimiser").path("cycle-momentum").isMissingNode()
+          && yaml.contains("\"one-cycle\"")) {
+        set(tree, "optimiser.cycle-momentum=false");
+      }
+      merge(tree, old, "", source);
+    }
+    return write(bind(tree, source));
+  }
+
   private static YAMLMapper mapper() {
     YAMLMapper.Builder builder =
         YAMLMapper.builder()
@@ -281,6 +300,14 @@ public final class ConfigReader {
     ranges.require("optimiser.eps", optimiser.eps() > 0, "must be positive");
     ranges.rate("optimiser.weight-decay", optimiser.weightDecay());
     ranges.notNegative("optimiser.clip-norm", optimiser.clipNorm());
+    ranges.require(
+        "optimiser.max-momentum",
+        optimiser.maxMomentum() >= 0 && optimiser.maxMomentum() < 1,
+        "[0,1)");
+    ranges.require(
+        "optimiser.base-momentum",
+        optimiser.baseMomentum() >= 0 && optimiser.baseMomentum() <= optimiser.maxMomentum(),
+        "must be 0 to max-momentum");
     RunConfig.Pretrain pretrain = config.pretrain();
     ranges.atLeast("pretrain.steps", pretrain.steps(), 1);
     ranges.atLeast("pretrain.batch", pretrain.batch(), 1);

@@ -92,9 +92,16 @@ public record RunConfig(
   /** Reading of samples. */
   public record Loader(int workers, int memoryMb, double badShare) {}
 
-  /** AdamW. */
+  /** AdamW; the momenta are of one-cycle schedules. */
   public record Optimiser(
-      double beta1, double beta2, double eps, double weightDecay, double clipNorm) {}
+      double beta1,
+      double beta2,
+      double eps,
+      double weightDecay,
+      double clipNorm,
+      boolean cycleMomentum,
+      double baseMomentum,
+      double maxMomentum) {}
 
   /** Pretraining of an encoder. */
   public record Pretrain(

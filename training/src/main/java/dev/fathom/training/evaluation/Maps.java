@@ -6,7 +6,7 @@ import dev.fathom.training.data.GroundTruth;
 import dev.fathom.training.data.Sample;
 
 /** What evaluation does to whole pictures and maps: mirror, resize, cut. */
-final class Maps {
+public final class Maps {
 
   private static final int KITTI_WIDTH = 1216;
   private static final int KITTI_HEIGHT = 352;
@@ -54,7 +54,7 @@ final class Maps {
    * A map at another size: bilinear, the centres of the corner pixels stay where they are
    * (align_corners true).
    */
-  static double[] resized(DepthMap map, int width, int height) {
+  public static double[] resized(DepthMap map, int width, int height) {
     float[] source = map.values();
     double[] target = new double[Math.multiplyExact(width, height)];
     double stepX = width > 1 ? (map.width() - 1.0) / (width - 1) : 0;

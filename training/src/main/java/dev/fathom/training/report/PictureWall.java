@@ -4,6 +4,7 @@ import dev.fathom.nn.Colormap;
 import dev.fathom.nn.DepthMap;
 import dev.fathom.nn.RgbImage;
 import dev.fathom.training.data.GroundTruth;
+import dev.fathom.training.evaluation.Maps;
 import java.util.Arrays;
 
 /**
@@ -55,8 +56,12 @@ public final class PictureWall {
     return Png.encode(new RgbImage(width, height, rgb));
   }
 
-  /** A prediction as PNG; metres are inverted. */
-  public byte[] map(DepthMap map) {
+  /**
+   * A prediction as PNG, of the size that its picture has here; metres are inverted.
+   *
+   * @param picture that it is of: a network's map has other sides, and not quite its proportions
+   */
+  public byte[] map(DepthMap map, RgbImage picture) {
     float[] disparity = map.values();
     if (map.kind() == DepthMap.Kind.METRES) {
       disparity = disparity.clone();
@@ -64,7 +69,16 @@ public final class PictureWall {
         disparity[i] = disparity[i] > 0 ? 1 / disparity[i] : Float.NaN;
       }
     }
-    return disparity(disparity, map.width(), map.height());
+    int width = reduced(picture.width(), picture.height());
+    int height = reduced(picture.height(), picture.width());
+    boolean larger = map.width() >= width && map.height() >= height;
+    return encoded(
+        larger
+            ? reduce(disparity, map.width(), map.height(), width, height)
+            : enlarged(
+                new DepthMap(map.width(), map.height(), map.kind(), disparity), width, height),
+        width,
+        height);
   }
 
   /** What is known of a picture's depth as PNG. */
@@ -76,8 +90,21 @@ public final class PictureWall {
     int smallWidth = reduced(width, height);
     int smallHeight = reduced(height, width);
     float[] small = reduce(values, width, height, smallWidth, smallHeight);
+    return encoded(small, smallWidth, smallHeight);
+  }
+
+  private byte[] encoded(float[] disparity, int width, int height) {
     return Png.encode(
-        colours.apply(new DepthMap(smallWidth, smallHeight, DepthMap.Kind.DISPARITY, small)));
+        colours.apply(new DepthMap(width, height, DepthMap.Kind.DISPARITY, disparity)));
+  }
+
+  private static float[] enlarged(DepthMap map, int width, int height) {
+    double[] values = Maps.resized(map, width, height);
+    float[] floats = new float[values.length];
+    for (int i = 0; i < floats.length; i++) {
+      floats[i] = (float) values[i];
+    }
+    return floats;
   }
 
   private int reduced(int side, int otherSide) {

@@ -78,6 +78,8 @@ public final class Ablation {
   /** Runs or goes on with all trainings. */
   public void run() throws IOException {
     Path encoder;
+    Preflight.check(
+        config, folder, List.of(Stages.TEACHER, Stages.LABELS, Stages.STUDENT), null, listener);
     try (RunFolder shared = RunFolder.open(folder, config);
         Stages stages = new Stages(config, shared, sources, listener)) {
       encoder = stages.encoder();

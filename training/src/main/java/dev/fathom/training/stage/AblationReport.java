@@ -3,6 +3,7 @@ package dev.fathom.training.stage;
 import dev.fathom.nn.checkpoint.AtomicFile;
 import dev.fathom.training.config.ConfigReader;
 import dev.fathom.training.config.RunConfig;
+import dev.fathom.training.evaluation.Bootstrap;
 import dev.fathom.training.evaluation.Metric;
 import dev.fathom.training.report.HtmlReport;
 import dev.fathom.training.report.JsonFiles;
@@ -14,6 +15,7 @@ import dev.fathom.training.report.Report.Table;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -22,6 +24,9 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** The ablation as a page, as Markdown and as JSON. */
 public final class AblationReport {
@@ -38,13 +43,18 @@ public final class AblationReport {
 
   private AblationReport() {}
 
-  /** Writes {@code report.html}, {@code ablation.md} and {@code ablation.json}. */
+  /** The page's file; another name than that of a run's report, which may be in the same folder. */
+  static final String PAGE = "ablation.html";
+
+  private static final String JSON = "ablation.json";
+
+  /** Writes {@code ablation.html}, {@code ablation.md} and {@code ablation.json}. */
   public static void write(RunConfig config, Path folder, Ablation ablation) throws IOException {
-    JsonFiles.write(folder.resolve("ablation.json"), json(ablation));
+    JsonFiles.write(folder.resolve(JSON), json(ablation));
     byte[] text = markdown(ablation).getBytes(StandardCharsets.UTF_8);
     AtomicFile.write(folder.resolve("ablation.md"), out -> out.write(ByteBuffer.wrap(text)));
     HtmlReport.write(
-        folder.resolve("report.html"),
+        folder.resolve(PAGE),
         new Report(
             "What unlabelled pictures give",
             "seeds " + seeds(ablation),
@@ -55,16 +65,47 @@ public final class AblationReport {
                     new Report.Listing("config.yaml", ConfigReader.write(config))))));
   }
 
+  /**
+   * The table of an ablation that was written before.
+   *
+   * @param folder of the ablation
+   * @return null if there is none, or it cannot be read
+   */
+  static @Nullable Table read(Path folder) {
+    Path file = folder.resolve(JSON);
+    if (!Files.exists(file)) {
+      return null;
+    }
+    try {
+      JsonNode written = JsonMapper.shared().readTree(Files.readAllBytes(file));
+      List<Report.Row> rows = new ArrayList<>();
+      for (var row : written.path("rows").properties()) {
+        List<Report.@Nullable Cell> cells = new ArrayList<>();
+        for (Part part : PARTS) {
+          JsonNode interval = row.getValue().path(part.key()).path("interval");
+          cells.add(
+              interval.isMissingNode()
+                  ? null
+                  : Report.Cell.of(
+                      new Bootstrap.Interval(
+                          interval.required("mean").doubleValue(),
+                          interval.required("low").doubleValue(),
+                          interval.required("high").doubleValue())));
+        }
+        rows.add(new Report.Row(row.getKey(), cells));
+      }
+      return rows.isEmpty() ? null : table(rows);
+    } catch (IOException | JacksonException _) {
+      // A report without it is better than none.
+      return null;
+    }
+  }
+
   private static String seeds(Ablation ablation) {
     return ablation.seeds().stream().map(String::valueOf).collect(Collectors.joining(", "));
   }
 
   private static Table table(Ablation ablation) {
-    List<Column> columns = new ArrayList<>();
-    for (Part part : PARTS) {
-      columns.add(
-          new Column(part.label(), part.metric().higherIsBetter() ? Best.HIGHEST : Best.LOWEST, 4));
-    }
     List<Report.Row> rows = new ArrayList<>();
     for (Ablation.Row row : Ablation.ROWS) {
       List<Report.@Nullable Cell> cells = new ArrayList<>();
@@ -73,6 +114,15 @@ public final class AblationReport {
         cells.add(cell == null ? null : Report.Cell.of(cell.interval()));
       }
       rows.add(new Report.Row(row.label(), cells));
+    }
+    return table(rows);
+  }
+
+  private static Table table(List<Report.Row> rows) {
+    List<Column> columns = new ArrayList<>();
+    for (Part part : PARTS) {
+      columns.add(
+          new Column(part.label(), part.metric().higherIsBetter() ? Best.HIGHEST : Best.LOWEST, 4));
     }
     return new Table(
         "Mean over the test pictures, each the mean over the seeds, with its 95 % bootstrap interval",

@@ -112,6 +112,7 @@ final class Checkpoints {
                 state.step(),
                 state.updates(),
                 state.skipped(),
+                state.badInARow(),
                 Double.isInfinite(state.best()) ? null : state.best(),
                 state.bestStep(),
                 seed,
@@ -152,6 +153,7 @@ final class Checkpoints {
                 read.step(),
                 read.updates(),
                 read.skipped(),
+                read.badInARow() == null ? 0 : read.badInARow(),
                 read.best() == null ? Double.POSITIVE_INFINITY : read.best(),
                 read.bestStep()));
       } catch (CheckpointException e) {
@@ -179,11 +181,16 @@ final class Checkpoints {
     }
   }
 
-  /** What is in the JSON file. */
+  /**
+   * What is in the JSON file.
+   *
+   * @param badInARow null in files of the versions that did not write it
+   */
   record Description(
       long step,
       long updates,
       long skipped,
+      @Nullable Integer badInARow,
       @Nullable Double best,
       long bestStep,
       long seed,

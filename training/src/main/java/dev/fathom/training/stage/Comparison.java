@@ -123,7 +123,7 @@ public final class Comparison {
             .withBootstrap(2000, config.seed());
     for (Map.Entry<String, DepthModel> model : models.entrySet()) {
       String task = model.getKey() + " on " + name;
-      listener.begin(task, 0, set.size(), "pictures");
+      listener.begin(task, 0, set.size(), "pictures", 0);
       boolean first = rows.isEmpty();
       try {
         int[] seen = new int[1];
@@ -145,7 +145,7 @@ public final class Comparison {
                   rows.add(row);
                 }
                 if (at < rows.size()) {
-                  rows.get(at).add(pictures.map(prediction));
+                  rows.get(at).add(pictures.map(prediction, sample.picture()));
                 }
               }
             };

@@ -17,8 +17,10 @@ import dev.fathom.nn.optim.Schedule;
 import dev.fathom.nn.tensor.Tensor;
 import dev.fathom.training.UserException;
 import dev.fathom.training.config.RunConfig;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** From a configuration to networks, their first weights, and schedules. */
 public final class ModelSetup {
@@ -91,6 +93,23 @@ public final class ModelSetup {
     };
   }
 
+  /**
+   * Requires that a file has the weights of a network's encoder.
+   *
+   * @param key of the configuration, for messages
+   * @throws UserException if there is no such file, or it is no checkpoint of such an encoder
+   */
+  static void requireEncoder(String key, Path file, ModelConfig config) {
+    if (!Files.exists(file)) {
+      throw new UserException(key, file + ": no such file");
+    }
+    try {
+      var _ = withWeights(file, weights -> weights.require(ParameterShapes.ofEncoder(config)));
+    } catch (CheckpointException e) {
+      throw new UserException(key, String.valueOf(e.getMessage()), e);
+    }
+  }
+
   /** Opens a checkpoint and does something with its weights. */
   public static <R> R withWeights(Path file, WeightsUse<R> use) throws CheckpointException {
     try (Checkpoint checkpoint = Checkpoint.open(file)) {
@@ -105,16 +124,26 @@ public final class ModelSetup {
     R with(CheckpointWeights weights) throws CheckpointException;
   }
 
-  /** A schedule by its name in the configuration. */
-  static Schedule schedule(String name, int warmupSteps) {
+  /**
+   * A schedule by its name in the configuration.
+   *
+   * @param optimiser says whether and how beta1 changes in a one-cycle schedule
+   */
+  static Schedule schedule(String name, int warmupSteps, RunConfig.Optimiser optimiser) {
     Schedule schedule =
         switch (name) {
           case "constant" -> new Schedule.Constant();
           case "linear" -> new Schedule.Linear();
           case "poly" -> new Schedule.Poly(0.9);
-          case "one-cycle" -> new Schedule.OneCycle(0.3, 25, 1e4);
+          case "one-cycle" -> new Schedule.OneCycle(0.3, 25, 1e4, momentum(optimiser));
           default -> throw new IllegalArgumentException("no schedule is called " + name);
         };
     return warmupSteps > 0 ? new Schedule.Warmup(warmupSteps, schedule) : schedule;
+  }
+
+  private static Schedule.@Nullable Momentum momentum(RunConfig.Optimiser optimiser) {
+    return optimiser.cycleMomentum()
+        ? new Schedule.Momentum(optimiser.baseMomentum(), optimiser.maxMomentum())
+        : null;
   }
 }

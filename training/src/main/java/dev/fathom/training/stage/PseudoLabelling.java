@@ -43,7 +43,7 @@ final class PseudoLabelling {
     try (ShardWriter shards = ShardWriter.open(folder, config.pseudoLabel().perShard());
         DepthModel model = DepthModel.load(teacher, ModelSetup.inference(config))) {
       long start = start(pictures, shards, folder);
-      listener.begin("pseudo-labels", start, pictures.size(), "pictures");
+      listener.begin("pseudo-labels", start, pictures.size(), "pictures", 0);
       try (Prefetcher loader =
           Prefetcher.start(
               pictures,

@@ -10,6 +10,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -29,6 +30,9 @@ public final class RunFolder implements AutoCloseable {
   private static final List<String> STAGES =
       List.of(Stages.ENCODER, Stages.TEACHER, Stages.LABELS, Stages.STUDENT);
 
+  /** A stage's final weights, in its folder. */
+  public static final String WEIGHTS = "weights.safetensors";
+
   private final Path folder;
   private final FileChannel channel;
   private final FileLock lock;
@@ -43,7 +47,8 @@ public final class RunFolder implements AutoCloseable {
    * Opens a folder for a run, or for going on with it. A configuration that no stage has begun with
    * is replaced.
    *
-   * @throws UserException if it belongs to a run of another configuration, or one that is running
+   * @throws UserException if it belongs to a run of another configuration, or one that is running,
+   *     or what is in it cannot be written
    */
   public static RunFolder open(Path folder, RunConfig config) throws IOException {
     try {
@@ -62,8 +67,9 @@ public final class RunFolder implements AutoCloseable {
       Path file = folder.resolve("config.yaml");
       String text = ConfigReader.write(config);
       removeRemains(folder);
+      requireWritable(folder);
       if (Files.exists(file) && begun(folder)) {
-        requireSame(file, Files.readString(file), text);
+        requireSame(file, text);
       } else {
         AtomicFile.write(
             file, out -> out.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
@@ -95,6 +101,32 @@ public final class RunFolder implements AutoCloseable {
     }
   }
 
+  /** Tries each folder that results go to: a stage that begins hours later would fail then. */
+  private static void requireWritable(Path folder) {
+    requireWritableFolder(folder);
+    for (String stage : STAGES) {
+      Path home = folder.resolve(stage);
+      for (Path each : List.of(home, home.resolve("checkpoints"))) {
+        if (Files.exists(each)) {
+          requireWritableFolder(each);
+        }
+      }
+    }
+  }
+
+  private static void requireWritableFolder(Path folder) {
+    if (!Files.isDirectory(folder)) {
+      throw new UserException(folder, "is not a folder");
+    }
+    try {
+      Files.delete(Files.createTempFile(folder, ".fathom-", ".tmp"));
+    } catch (IOException e) {
+      String reason =
+          e instanceof AccessDeniedException ? "permission denied" : String.valueOf(e.getMessage());
+      throw new UserException(folder.toString(), "no file can be written there: " + reason, e);
+    }
+  }
+
   private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
     try {
       return channel.tryLock();
@@ -103,8 +135,12 @@ public final class RunFolder implements AutoCloseable {
     }
   }
 
-  private static void requireSame(Path file, String old, String now) {
-    List<String> before = old.lines().toList();
+  private static void requireSame(Path file, String now) throws IOException {
+    String old = Files.readString(file);
+    if (old.equals(now)) {
+      return;
+    }
+    List<String> before = completed(file, old).lines().toList();
     List<String> after = now.lines().toList();
     if (before.equals(after)) {
       return;
@@ -125,6 +161,16 @@ public final class RunFolder implements AutoCloseable {
             + "'); name another folder, or delete this one");
   }
 
+  /** What an earlier version of this program wrote, with the keys that it did not know yet. */
+  private static String completed(Path file, String old) {
+    try {
+      return ConfigReader.completed(old, file.toString());
+    } catch (UserException _) {
+      // Not one of ours any more: shown as it is.
+      return old;
+    }
+  }
+
   private static String line(List<String> lines, int at) {
     return at < lines.size() ? lines.get(at).strip() : "nothing";
   }
@@ -141,7 +187,7 @@ public final class RunFolder implements AutoCloseable {
 
   /** The final weights of a stage that trains; there once it is complete. */
   public Path weights(String stage) {
-    return stage(stage).resolve("weights.safetensors");
+    return stage(stage).resolve(WEIGHTS);
   }
 
   /** Where a stage lists the samples of its first data set that cannot be read. */

@@ -26,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** What a run leaves for people and for programs: {@code report.html}, {@code metrics.json}. */
@@ -43,6 +44,7 @@ public final class RunReport {
     JsonFiles.write(folder.resolve("metrics.json"), json(config, comparison));
     List<Section> sections = new ArrayList<>();
     sections.add(new Section("Result", result(comparison)));
+    ablation(folder).ifPresent(sections::add);
     List<Block> curves = curves(folder);
     if (!curves.isEmpty()) {
       sections.add(new Section("Training", curves));
@@ -70,6 +72,20 @@ public final class RunReport {
                 + " pixels, seed "
                 + config.seed(),
             sections));
+  }
+
+  /** The table of {@code fathom ablate}, if it was run in the run's folder or in one below it. */
+  private static Optional<Section> ablation(Path folder) {
+    for (String name : List.of("", "ablation")) {
+      Table table = AblationReport.read(folder.resolve(name));
+      if (table != null) {
+        String page = name.isEmpty() ? AblationReport.PAGE : name + "/" + AblationReport.PAGE;
+        return Optional.of(
+            Section.of(
+                "Ablation", table, new Report.Paragraph("Written by fathom ablate: " + page)));
+      }
+    }
+    return Optional.empty();
   }
 
   private static List<String> networks(Comparison comparison) {

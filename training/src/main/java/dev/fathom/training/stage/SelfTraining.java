@@ -4,6 +4,7 @@ import dev.fathom.training.config.RunConfig;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.SequencedMap;
 
 /** The whole pipeline of Depth Anything, in one folder. */
@@ -26,7 +27,11 @@ public final class SelfTraining {
   /** As above, with data sets that several runs share. */
   static Comparison run(RunConfig config, Path folder, Sources sources, StageListener listener)
       throws IOException {
-    Sources.check(config);
+    List<String> names =
+        config.student().unlabelled()
+            ? List.of(Stages.TEACHER, Stages.LABELS, Stages.STUDENT)
+            : List.of(Stages.TEACHER, Stages.STUDENT);
+    Preflight.check(config, folder, names, null, listener);
     SequencedMap<String, Path> networks = new LinkedHashMap<>();
     try (RunFolder run = RunFolder.open(folder, config)) {
       try (Stages stages = new Stages(config, run, sources, listener)) {

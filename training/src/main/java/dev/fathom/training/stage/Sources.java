@@ -62,30 +62,6 @@ public final class Sources {
   }
 
   /**
-   * Opens every set of a configuration and closes it again, so that a name that is wrong is known
-   * before hours of training.
-   *
-   * @throws UserException if one cannot be opened
-   */
-  public static void check(RunConfig config) {
-    Map<String, List<RunConfig.Source>> all = new LinkedHashMap<>();
-    if (config.model().encoder() == null) {
-      all.put("pretrain.sources", config.pretrain().sources());
-    }
-    all.put("data.labelled", config.data().labelled());
-    if (config.student().unlabelled()) {
-      all.put("data.unlabelled", config.data().unlabelled());
-    }
-    all.put("data.validation", config.data().validation());
-    all.put("data.test", config.data().test());
-    all.forEach((key, sources) -> {
-      for (int i = 0; i < sources.size(); i++) {
-        describe(key + "[" + i + "]", sources.get(i)).close();
-      }
-    });
-  }
-
-  /**
    * Opens one source; scenes are rendered.
    *
    * @throws UserException if it cannot be opened
@@ -122,7 +98,11 @@ public final class Sources {
     if (source.path() == null) {
       throw new UserException(key, "needs a path, or synth");
     }
-    return DataSets.open(DataSpec.parse(entries, Path.of("")));
+    try {
+      return DataSets.open(DataSpec.parse(entries, Path.of("")));
+    } catch (UserException e) {
+      throw new UserException(key, String.valueOf(e.getMessage()), e);
+    }
   }
 
   private static void put(Map<String, Object> entries, String key, @Nullable Object value) {
@@ -137,7 +117,7 @@ public final class Sources {
       return known;
     }
     RenderedScenes rendered = new RenderedScenes(synth(key + ".synth", synth));
-    listener.begin("scenes", 0, rendered.size(), "scenes");
+    listener.begin("scenes", 0, rendered.size(), "scenes", 0);
     try {
       rendered.render(threads, done -> listener.step(done, new LinkedHashMap<>()));
     } finally {

@@ -12,8 +12,9 @@ public interface StageListener {
    * @param first steps that an earlier run did
    * @param total steps of the whole task
    * @param unit what a step is, in the plural
+   * @param pictures in a step; 0 where that says nothing more than the step itself
    */
-  void begin(String task, long first, long total, String unit);
+  void begin(String task, long first, long total, String unit, int pictures);
 
   /**
    * A step is done.

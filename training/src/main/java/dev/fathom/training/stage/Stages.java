@@ -100,22 +100,15 @@ public final class Stages implements AutoCloseable {
     String given = config.model().encoder();
     if (given != null) {
       Path file = Path.of(given);
-      if (!Files.exists(file)) {
-        throw new UserException("model.encoder", given + ": no such file");
-      }
+      ModelSetup.requireEncoder("model.encoder", file, model);
       return file;
     }
     Path result = run.weights(ENCODER);
     if (Files.exists(result)) {
       return result;
     }
+    requirePretraining(config);
     RunConfig.Pretrain settings = config.pretrain();
-    if (settings.sources().isEmpty()) {
-      throw new UserException(
-          "model.encoder",
-          "no DINOv2 checkpoint is given, and pretrain.sources names no pictures with classes to"
-              + " pretrain an encoder on");
-    }
     listener.note("no encoder checkpoint is given: one is pretrained on classes of patches");
     Path folder = run.stage(ENCODER);
     try (DataSet pictures = sources.open("pretrain.sources", settings.sources())) {
@@ -129,7 +122,8 @@ public final class Stages implements AutoCloseable {
             new Trainer.Plan(
                 "encoder",
                 settings.steps(),
-                ModelSetup.schedule(settings.schedule(), settings.warmupSteps()),
+                ModelSetup.schedule(
+                    settings.schedule(), settings.warmupSteps(), config.optimiser()),
                 List.of(new AdamW.Group("all", settings.rate(), _ -> true)),
                 settings.weightDecay(),
                 Map.of());
@@ -150,6 +144,15 @@ public final class Stages implements AutoCloseable {
       }
     }
     return result;
+  }
+
+  static void requirePretraining(RunConfig config) {
+    if (config.pretrain().sources().isEmpty()) {
+      throw new UserException(
+          "model.encoder",
+          "no DINOv2 checkpoint is given, and pretrain.sources names no pictures with classes to"
+              + " pretrain an encoder on");
+    }
   }
 
   /**
@@ -332,7 +335,7 @@ public final class Stages implements AutoCloseable {
     return new Trainer.Plan(
         name,
         steps,
-        ModelSetup.schedule(schedule, warmup),
+        ModelSetup.schedule(schedule, warmup, config.optimiser()),
         List.of(
             new AdamW.Group("encoder", encoderRate, encoder),
             new AdamW.Group("head", headRate, encoder.negate())),

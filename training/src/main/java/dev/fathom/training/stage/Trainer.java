@@ -17,8 +17,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The loop of every stage that trains: loss, gradients, step; checkpoints, log, progress. A run
- * that was stopped goes on from its last checkpoint, and ends as one that was not; only the count
- * of bad steps in a row begins again.
+ * that was stopped goes on from its last checkpoint, and ends as one that was not.
  *
  * <p>A device that runs behind the host is given the next step before the numbers of the one before
  * are read, so that it never waits for work; before a checkpoint they are all read. Whether a step
@@ -107,9 +106,10 @@ final class Trainer<N> {
       listener.note(plan.name() + ": goes on from step " + state.step());
     }
     if (state.step() < plan.steps()) {
-      listener.begin(plan.name(), state.step(), plan.steps(), "steps");
       try (Objective minimised = objective.apply(state.step());
           RunLog written = log.open(state.step())) {
+        listener.begin(
+            plan.name(), state.step(), plan.steps(), "steps", minimised.picturesPerStep());
         state = steps(state, minimised, validation, written);
       } finally {
         listener.end();
@@ -133,7 +133,11 @@ final class Trainer<N> {
 
   /** A step that was given to the device, which may be at it still. */
   private record Queued(
-      long step, double factor, Objective.Losses losses, GradientCheck.Finding finding) {}
+      long step,
+      double factor,
+      double beta1,
+      Objective.Losses losses,
+      GradientCheck.Finding finding) {}
 
   private TrainingState steps(
       TrainingState start, Objective objective, Validation validation, RunLog log)
@@ -164,12 +168,14 @@ final class Trainer<N> {
 
   private Queued queue(long step, Objective objective) {
     double factor = plan.schedule().factor(step, plan.steps());
+    double beta1 = plan.schedule().beta1(step, plan.steps(), config.optimiser().beta1());
     learner.parameters().zeroGradients();
     Objective.Losses losses = objective.differentiate(step);
     AdamW.Limits limits =
         new AdamW.Limits(config.optimiser().clipNorm(), config.limits().gradientNorm());
-    GradientCheck.Finding finding = optimiser.step(factor, losses.loss().parts(), limits, average);
-    return new Queued(step, factor, losses, finding);
+    GradientCheck.Finding finding =
+        optimiser.step(factor, beta1, losses.loss().parts(), limits, average);
+    return new Queued(step, factor, beta1, losses, finding);
   }
 
   /** What came of the steps, in their order. */
@@ -177,7 +183,6 @@ final class Trainer<N> {
     private final int picturesPerStep;
     private final RunLog log;
     private TrainingState state;
-    private int badInARow;
     private long reported = System.nanoTime();
     private long reportedStep;
 
@@ -193,12 +198,13 @@ final class Trainer<N> {
       SequencedMap<String, Double> losses = queued.losses.read();
       double norm = queued.finding.norm().get();
       boolean good = queued.finding.isGood();
-      badInARow = good ? 0 : badInARow + 1;
+      int badInARow = good ? 0 : state.badInARow() + 1;
       state =
           new TrainingState(
               queued.step + 1,
               state.updates() + (good ? 1 : 0),
               state.skipped() + (good ? 0 : 1),
+              badInARow,
               state.best(),
               state.bestStep());
       if (badInARow > config.limits().badSteps()) {
@@ -217,16 +223,19 @@ final class Trainer<N> {
       }
       listener.step(state.step(), losses);
       if (state.step() % config.log().every() == 0 || state.step() == plan.steps()) {
-        log.write(state.step(), line(losses, norm, queued.factor));
+        log.write(state.step(), line(losses, norm, queued));
       }
     }
 
     private SequencedMap<String, Double> line(
-        SequencedMap<String, Double> losses, double norm, double factor) {
+        SequencedMap<String, Double> losses, double norm, Queued queued) {
       long now = System.nanoTime();
       SequencedMap<String, Double> line = new LinkedHashMap<>(losses);
       line.put("gradient-norm", norm);
-      line.put("rate-factor", factor);
+      line.put("rate-factor", queued.factor);
+      if (queued.beta1 != config.optimiser().beta1()) {
+        line.put("beta1", queued.beta1);
+      }
       line.put("skipped", (double) state.skipped());
       line.put(
           "pictures-per-second",
@@ -253,7 +262,12 @@ final class Trainer<N> {
       if (loss.getAsDouble() < state.best()) {
         checkpoints.saveBest(learner, plan.metadata());
         return new TrainingState(
-            state.step(), state.updates(), state.skipped(), loss.getAsDouble(), state.step());
+            state.step(),
+            state.updates(),
+            state.skipped(),
+            state.badInARow(),
+            loss.getAsDouble(),
+            state.step());
       }
       return state;
     } finally {

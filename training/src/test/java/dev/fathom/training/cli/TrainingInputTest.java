@@ -135,7 +135,11 @@ class TrainingInputTest {
         "model.custom.heads=7                       | model",
         "model.encoder=/none/encoder.safetensors    | /none/encoder.safetensors: no such file",
         "data.labelled=[]                           | data.labelled: no data set is given",
-        "data.labelled=[{path: /none/pictures}]     | /none/pictures: no such file or folder",
+        "data.labelled=[{path: /none/pictures}]     | data.labelled[0]: /none/pictures: no such file or folder",
+        "'data.test=[{path: /none/test}]'           | data.test[0]: /none/test: no such file or folder",
+        "'data.validation=[{synth: {domains: [room], count: 1, side: 64}}, {path: /none/v}]' | data.validation[1]: /none/v: no such",
+        "'data.unlabelled=[{path: /none/u}]'        | data.unlabelled[0]: /none/u: no such file or folder",
+        "'data.test=[{path: src, depht: x}]'        | data.test[0].depht",
         "'data.labelled=[{synth: {count: 3}}]'      | data.labelled[0].synth: needs domains",
         "'data.labelled=[{synth: {domains: [sea], count: 1, side: 64}}]' | data.labelled[0].synth",
         "'data.labelled=[{synth: {domains: [room], side: 64}}]'          | data.labelled[0].synth",
@@ -176,6 +180,58 @@ class TrainingInputTest {
     assertFalse(Files.exists(folder.resolve("run/student")));
     Run good = run("train", "--student", "--labels", labels);
     assertEquals(0, good.code(), good.err());
+  }
+
+  /** What a later stage needs, missing when an earlier one is about to begin. */
+  @Test
+  void laterStagesAreLookedAtBeforeTheFirst() throws IOException {
+    Path flat = folder.resolve("flat");
+    pair(flat, "0", 70, 60, 0, false);
+    String[] faults = {
+      "data.test=[{path: '" + flat + "'}]",
+      "data.validation=[{path: '" + flat + "'}]",
+      "data.test=[{path: '" + flat + "', picture: '{id}.png', depth: '{id}.depth.png'}]",
+    };
+    String[] messages = {
+      "data.test[0]: " + flat + " has no depth",
+      "data.validation[0]: " + flat + " has no depth",
+      "data.test[0]: " + flat + ": no picture has a depth map"
+    };
+    for (int i = 0; i < faults.length; i++) {
+      assertOneLine(run("train", "--set", faults[i]), messages[i]);
+      assertOneLine(run("selftrain", "--set", faults[i]), messages[i]);
+      assertOneLine(
+          run(
+              "pseudo-label",
+              "--weights",
+              whole.resolve("teacher/weights.safetensors").toString(),
+              "--set",
+              faults[i]),
+          messages[i]);
+      assertOneLine(run("ablate", "--seeds", "1", "--set", faults[i]), messages[i]);
+    }
+    assertOneLine(
+        run(
+            "train",
+            "--set",
+            "model.encoder=null",
+            "--set",
+            "pretrain.sources=[{path: '" + flat + "'}]"),
+        "pretrain.sources[0]: " + flat + " has no object classes");
+    assertFalse(Files.exists(folder.resolve("run")), "nothing is begun");
+  }
+
+  @Test
+  void foldersOfStagesThatCannotBeWritten() throws IOException {
+    Path run = Files.createDirectories(folder.resolve("run"));
+    Files.writeString(run.resolve("student"), "a file");
+    assertOneLine(run("train"), run.resolve("student") + ": is not a folder");
+    Files.delete(run.resolve("student"));
+    Path sealed = Files.createDirectories(run.resolve("pseudo-labels"));
+    if (sealed.toFile().setWritable(false) && !Files.isWritable(sealed)) {
+      assertOneLine(run("train"), sealed + ": no file can be written there: permission denied");
+    }
+    assertFalse(Files.exists(run.resolve("teacher")));
   }
 
   @Test

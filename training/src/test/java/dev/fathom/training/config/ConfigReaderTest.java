@@ -2,13 +2,17 @@ package dev.fathom.training.config;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.fathom.training.UserException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -77,6 +81,27 @@ class ConfigReaderTest {
     assertEquals(
         ConfigReader.read(null, List.of()),
         ConfigReader.read(Files.writeString(folder.resolve("empty.yaml"), "# none\n"), List.of()));
+  }
+
+  @Test
+  void whatAnEarlierVersionWroteIsCompleted() {
+    String[] cycling = {"cycle-momentum", "base-momentum", "max-momentum"};
+    String linear = ConfigReader.write(ConfigReader.read(null, List.of()));
+    assertEquals(linear, ConfigReader.completed(without(linear, cycling), "old"));
+    // A one-cycle run of that time left beta1 alone.
+    String oneCycle =
+        ConfigReader.write(ConfigReader.read(null, List.of("teacher.schedule=one-cycle")));
+    assertEquals(
+        oneCycle.replace("cycle-momentum: true", "cycle-momentum: false"),
+        ConfigReader.completed(without(oneCycle, cycling), "old"));
+    assertEquals(oneCycle, ConfigReader.completed(oneCycle, "new"));
+    assertThrows(UserException.class, () -> ConfigReader.completed("teecher: 1", "old"));
+  }
+
+  private static String without(String yaml, String... keys) {
+    return yaml.lines()
+        .filter(line -> Stream.of(keys).noneMatch(key -> line.strip().startsWith(key + ":")))
+        .collect(Collectors.joining("\n", "", "\n"));
   }
 
   /** The comments of the defaults are the documentation of the keys. */

@@ -209,7 +209,7 @@ class HtmlReportTest {
     var image =
         ImageIO.read(
             new ByteArrayInputStream(
-                wall.map(new DepthMap(8, 2, DepthMap.Kind.DISPARITY, values))));
+                wall.map(new DepthMap(8, 2, DepthMap.Kind.DISPARITY, values), blank(8, 2))));
     assertEquals(4, image.getWidth());
     assertEquals(1, image.getHeight());
     // A shift and a scale change nothing.
@@ -217,11 +217,40 @@ class HtmlReportTest {
     DepthMap other = new DepthMap(2, 1, DepthMap.Kind.DISPARITY, new float[] {-7, 50});
     DepthMap metres = new DepthMap(2, 1, DepthMap.Kind.METRES, new float[] {9, 2});
     assertEquals(
-        Base64.getEncoder().encodeToString(wall.map(map)),
-        Base64.getEncoder().encodeToString(wall.map(other)));
+        Base64.getEncoder().encodeToString(wall.map(map, blank(2, 1))),
+        Base64.getEncoder().encodeToString(wall.map(other, blank(2, 1))));
     assertEquals(
-        Base64.getEncoder().encodeToString(wall.map(map)),
-        Base64.getEncoder().encodeToString(wall.map(metres)));
+        Base64.getEncoder().encodeToString(wall.map(map, blank(2, 1))),
+        Base64.getEncoder().encodeToString(wall.map(metres, blank(2, 1))));
+  }
+
+  private static RgbImage blank(int width, int height) {
+    return new RgbImage(width, height, new byte[3 * width * height]);
+  }
+
+  /** Networks see whole patches: their maps have other sides, and proportions, than pictures. */
+  @Test
+  void predictionsHaveTheSizeOfTheirPictures() throws Exception {
+    PictureWall wall = new PictureWall(Colormap.GRAY, 60);
+    float[] ramp = new float[14 * 7];
+    for (int i = 0; i < ramp.length; i++) {
+      ramp[i] = i % 14;
+    }
+    DepthMap map = new DepthMap(14, 7, DepthMap.Kind.DISPARITY, ramp);
+    for (RgbImage picture : List.of(blank(50, 27), blank(240, 128), blank(5, 3), blank(5, 60))) {
+      var shown = ImageIO.read(new ByteArrayInputStream(wall.picture(picture)));
+      var predicted = ImageIO.read(new ByteArrayInputStream(wall.map(map, picture)));
+      assertEquals(shown.getWidth(), predicted.getWidth());
+      assertEquals(shown.getHeight(), predicted.getHeight());
+      int last = predicted.getWidth() - 1;
+      assertEquals(0, predicted.getRaster().getSample(0, 0, 0), "the left is the farthest");
+      assertEquals(255, predicted.getRaster().getSample(last, 0, 0));
+      for (int x = 1; x <= last; x++) {
+        assertTrue(
+            predicted.getRaster().getSample(x, 0, 0)
+                >= predicted.getRaster().getSample(x - 1, 0, 0));
+      }
+    }
   }
 
   private static List<String> logTicks(double low, double high) {

@@ -2,6 +2,7 @@ package dev.fathom.training.stage;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -16,6 +17,8 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
+import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -112,6 +115,64 @@ class BadStepsTest {
                 teacher(new MiniRun.Quiet(), broken, "limits.bad-steps=1", "checkpoint.every=50"));
     assertTrue(thrown.getMessage().contains("loss NaN"), thrown.getMessage());
     assertTrue(thrown.getMessage().endsWith("last good checkpoint: none"), thrown.getMessage());
+  }
+
+  /** Stops after a step, as a user does; counts the steps that were done. */
+  private static final class Interrupted extends MiniRun.Quiet {
+    private final long stopAt;
+    private boolean training;
+    private long began;
+    private long last;
+
+    Interrupted(long stopAt) {
+      this.stopAt = stopAt;
+    }
+
+    @Override
+    public void begin(String task, long first, long total, String unit, int pictures) {
+      training = task.equals("teacher");
+      began = first;
+    }
+
+    @Override
+    public void step(long steps, SequencedMap<String, Double> losses) {
+      last = steps;
+      if (training && steps == stopAt) {
+        throw new CancellationException("stopped");
+      }
+    }
+  }
+
+  private static final String[] ALL_BAD = {
+    "limits.gradient-norm=1e-12", "limits.bad-steps=3", "teacher.steps=12", "checkpoint.every=2"
+  };
+
+  @Test
+  void badStepsInARowAreCountedOnAfterAStop() throws IOException {
+    assertThrows(CancellationException.class, () -> teacher(new Interrupted(3), encoder, ALL_BAD));
+    Interrupted second = new Interrupted(-1);
+    UserException thrown =
+        assertThrows(UserException.class, () -> teacher(second, encoder, ALL_BAD));
+    assertTrue(thrown.getMessage().contains("in 4 steps in a row"), thrown.getMessage());
+    assertEquals(2, second.began);
+    assertEquals(3, second.last, "the fourth ends the run");
+  }
+
+  @Test
+  void checkpointsWithoutTheCountAreRead() throws IOException {
+    assertThrows(CancellationException.class, () -> teacher(new Interrupted(3), encoder, ALL_BAD));
+    Path json = folder.resolve("run/teacher/checkpoints/step-00000002.json");
+    String text = Files.readString(json);
+    String older = text.replaceFirst("\\s*\"bad-in-a-row\" : 2,", "");
+    assertNotEquals(text, older);
+    Files.writeString(json, older);
+    Interrupted second = new Interrupted(-1);
+    UserException thrown =
+        assertThrows(UserException.class, () -> teacher(second, encoder, ALL_BAD));
+    assertTrue(thrown.getMessage().contains("in 4 steps in a row"), thrown.getMessage());
+    assertEquals(2, second.began);
+    assertEquals(5, second.last, "counted from step 2 on");
+    assertEquals(List.of(), second.warnings);
   }
 
   @Test

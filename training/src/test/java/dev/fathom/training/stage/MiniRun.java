@@ -74,7 +74,7 @@ public final class MiniRun {
     final List<String> warnings = new ArrayList<>();
 
     @Override
-    public void begin(String task, long first, long total, String unit) {}
+    public void begin(String task, long first, long total, String unit, int pictures) {}
 
     @Override
     public void step(long steps, SequencedMap<String, Double> losses) {}

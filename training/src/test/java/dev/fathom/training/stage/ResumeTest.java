@@ -1,11 +1,14 @@
 package dev.fathom.training.stage;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fathom.nn.optim.Schedule;
+import dev.fathom.training.UserException;
+import dev.fathom.training.config.ConfigReader;
 import dev.fathom.training.config.RunConfig;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -49,7 +53,7 @@ class ResumeTest {
     }
 
     @Override
-    public void begin(String task, long first, long total, String unit) {
+    public void begin(String task, long first, long total, String unit, int pictures) {
       // Scenes are rendered by every process anew: that is no stage.
       rendering = task.equals("scenes");
       if (!rendering) {
@@ -213,6 +217,106 @@ class ResumeTest {
             .map(line -> line.get("rate-factor"))
             .toList();
     assertEquals(expected, logged);
+  }
+
+  @Test
+  void aOneCycleStageGoesOnWithItsMomentum() throws IOException {
+    String[] settings = {
+      "model.encoder=" + undisturbed.resolve("encoder/weights.safetensors"),
+      "teacher.schedule=one-cycle",
+      "teacher.steps=6"
+    };
+    RunConfig config = MiniRun.config(folder, settings);
+    Path whole = folder.resolve("whole");
+    teacher(config, whole, new MiniRun.Quiet());
+    Path stopped = folder.resolve("stopped");
+    assertThrows(Stop.class, () -> teacher(config, stopped, new Stopping(3)));
+    assertThrows(Stop.class, () -> teacher(config, stopped, new Stopping(3)));
+    Stopping last = new Stopping(-1);
+    teacher(config, stopped, last);
+    assertEquals(List.of("teacher from 4"), last.tasks);
+    for (String file : List.of("weights.safetensors", "checkpoints/best.safetensors")) {
+      assertArrayEquals(
+          Files.readAllBytes(whole.resolve("teacher").resolve(file)),
+          Files.readAllBytes(stopped.resolve("teacher").resolve(file)),
+          file);
+    }
+    Schedule schedule =
+        new Schedule.Warmup(
+            1, new Schedule.OneCycle(0.3, 25, 1e4, new Schedule.Momentum(0.85, 0.95)));
+    List<Double> expected =
+        LongStream.range(0, 6).mapToObj(step -> schedule.beta1(step, 6, 0.9)).toList();
+    List<Map<String, Double>> lines = MiniRun.lines(stopped.resolve("teacher"));
+    assertEquals(
+        expected,
+        lines.stream().filter(l -> l.containsKey("beta1")).map(l -> l.get("beta1")).toList());
+    assertEquals(MiniRun.lines(whole.resolve("teacher")), lines);
+    // Without the cycle the weights are others, and nothing is said of beta1.
+    Path still = folder.resolve("still");
+    teacher(
+        ConfigReader.with(config, List.of("optimiser.cycle-momentum=false")),
+        still,
+        new MiniRun.Quiet());
+    assertFalse(
+        Arrays.equals(
+            Files.readAllBytes(whole.resolve("teacher/weights.safetensors")),
+            Files.readAllBytes(still.resolve("teacher/weights.safetensors"))));
+    assertTrue(
+        MiniRun.lines(still.resolve("teacher")).stream().noneMatch(l -> l.containsKey("beta1")));
+  }
+
+  @Test
+  void theRoomAskedForIsWhatARunTakes() throws IOException {
+    RunConfig config = MiniRun.config(folder);
+    List<String> stages = List.of(Stages.TEACHER, Stages.LABELS, Stages.STUDENT);
+    long needed =
+        Preflight.checkpointBytes(
+            config, ModelSetup.network(config), folder.resolve("new"), stages);
+    long taken = 0;
+    try (Stream<Path> files = Files.walk(undisturbed)) {
+      for (Path file : files.filter(f -> f.toString().endsWith(".safetensors")).toList()) {
+        taken += Files.size(file);
+      }
+    }
+    assertTrue(needed > taken && needed < 2 * taken, needed + " for " + taken);
+    assertEquals(
+        0, Preflight.checkpointBytes(config, ModelSetup.network(config), undisturbed, stages));
+    Preflight.requireRoom(folder, needed, needed);
+    Preflight.requireRoom(folder, needed, 0);
+    UserException full =
+        assertThrows(
+            UserException.class, () -> Preflight.requireRoom(folder, 5_140_000_000L, 990_000_000));
+    assertTrue(full.getMessage().startsWith(folder + ": the checkpoints take 5.1 GB"));
+    assertTrue(full.getMessage().endsWith("and 990 MB are free"), full.getMessage());
+  }
+
+  /** A run that an earlier version began, before a key existed whose default changes nothing. */
+  @Test
+  void aFolderOfAnEarlierVersionIsTakenUp() throws IOException {
+    Path run = folder.resolve("run");
+    copy(undisturbed, run);
+    Files.delete(run.resolve("student/weights.safetensors"));
+    Path file = run.resolve("config.yaml");
+    List<String> lines = new ArrayList<>(Files.readAllLines(file));
+    assertTrue(lines.removeIf(line -> line.contains("momentum:")));
+    Files.write(file, lines);
+    var _ = SelfTraining.run(MiniRun.config(folder), run, new MiniRun.Quiet());
+    MiniRun.assertSame(undisturbed, run);
+    UserException refused =
+        assertThrows(
+            UserException.class,
+            () -> RunFolder.open(run, MiniRun.config(folder, "optimiser.base-momentum=0.8")));
+    assertTrue(
+        refused.getMessage().contains("base-momentum: 0.85', now 'base-momentum: 0.8'"),
+        refused.getMessage());
+  }
+
+  private static void teacher(RunConfig config, Path folder, StageListener listener)
+      throws IOException {
+    try (RunFolder run = RunFolder.open(folder, config);
+        Stages stages = MiniRun.stages(config, run, listener)) {
+      var _ = stages.teacher();
+    }
   }
 
   private static void copy(Path from, Path to) throws IOException {
