@@ -20,10 +20,10 @@ public class FathomNative extends FathomNative$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = dev.fathom.bindings.NativeLibrary.lookup();
 
-    private static final int FATHOM_ABI_VERSION = (int)2L;
+    private static final int FATHOM_ABI_VERSION = (int)3L;
     /**
      * {@snippet lang=c :
-     * #define FATHOM_ABI_VERSION 2
+     * #define FATHOM_ABI_VERSION 3
      * }
      */
     public static int FATHOM_ABI_VERSION() {
