@@ -37,6 +37,8 @@ typedef struct {
   const float* result; /* where the tile will be written: row i at result + i * result_stride */
   int64_t result_stride;
   const float* panel; /* a stretch of the panel of B that comes next, 16 floats every four steps */
+  const float* read;  /* what the end of the tile will read, laid out as result; or NULL */
+  int64_t read_stride;
 } gemm_hints;
 
 /*
@@ -72,6 +74,17 @@ FATHOM_INLINE void gemm_tile_rows(int rows, int64_t k, const float* restrict a, 
       __builtin_prefetch(panel, 0, 2);
       panel += 16;
       STEP STEP STEP STEP
+    }
+    if (hints->read) {
+      const float* read = hints->read;
+      for (int row = 0; row < rows && k >= 4; row++, k -= 4) {
+        __builtin_prefetch(read, 0);
+        if (NR > 16) __builtin_prefetch(read + 16, 0);
+        read += hints->read_stride;
+        __builtin_prefetch(panel, 0, 2);
+        panel += 16;
+        STEP STEP STEP STEP
+      }
     }
     for (; k >= 4; k -= 4) {
       __builtin_prefetch(panel, 0, 2);
@@ -189,6 +202,8 @@ typedef struct {
   int64_t column_tasks; /* parts of the column panels */
   const float* result;  /* what finish writes, for prefetching: [rows,columns], or NULL */
   int64_t result_stride;
+  const float* read;    /* what finish reads beside the tile, likewise, or NULL */
+  int64_t read_stride;
 } gemm_plan;
 
 /* Writes A's rows [row, row + rows), rows <= MR, and columns [k, k + depth) to panel[depth][MR]. */
@@ -285,11 +300,15 @@ FATHOM_INLINE void gemm_block(const gemm_plan* plan, int64_t index, void* scratc
       const float* ahead = b + plan->depth * NR;
       for (int64_t t = tile_begin; t < tile_end; t++) {
         const int64_t rows = fathom_min(MR, plan->rows - t * MR);
-        gemm_hints hints = {c, 0, ahead};
+        gemm_hints hints = {.result = c, .panel = ahead};
         ahead += depth / 4 * 16;
         if (last && plan->result) {
           hints.result = plan->result + t * MR * plan->result_stride + p * NR;
           hints.result_stride = plan->result_stride;
+        }
+        if (last && plan->read) {
+          hints.read = plan->read + t * MR * plan->read_stride + p * NR;
+          hints.read_stride = plan->read_stride;
         }
         float* panel = a + (t - tile_begin) * pitch;
         if (p == panel_begin) pack(operator, t * MR, rows, k, depth, panel);

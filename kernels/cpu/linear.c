@@ -38,6 +38,16 @@ struct linear_job {
   gemm_plan plan;
 };
 
+/* GELU of n floats that have room for whole vectors behind them. */
+static void gelu_panel(float* panel, int64_t n) {
+  for (int64_t at = 0; at < n; at += 4 * W) {
+    vf v[4];
+    for (int i = 0; i < 4; i++) v[i] = at + i * W < n ? v_load(panel + at + i * W) : (vf){0};
+    v_gelu4(v);
+    for (int i = 0; i < 4 && at + i * W < n; i++) v_store(panel + at + i * W, v[i]);
+  }
+}
+
 static void pack_x(const void* operator, int64_t row, int64_t rows, int64_t k, int64_t depth,
                    float* panel) {
   const fathom_linear_args* args = operator;
@@ -50,6 +60,7 @@ static void pack_x(const void* operator, int64_t row, int64_t rows, int64_t k, i
       for (int64_t at = 0; at < depth; at += 16)
         __builtin_prefetch(x[i] + MR * args->x_stride + at, 0, 2);
   gemm_pack_rows(MR, x, depth, panel);
+  if (args->input_activation == FATHOM_ACTIVATION_GELU) gelu_panel(panel, depth * MR);
 }
 
 /*
@@ -139,6 +150,8 @@ fathom_status FN(linear)(fathom_context* context, const fathom_linear_args* args
                                           args->packed)};
   job.plan.result = args->y;
   job.plan.result_stride = args->out;
+  if (args->residual != args->y) job.plan.read = args->residual;
+  job.plan.read_stride = args->out;
   fathom_status status = fathom_reserve(context, 0, gemm_scratch(&job.plan));
   if (status != FATHOM_OK) return status;
   fathom_pool_run(context->pool, gemm_tasks(&job.plan), linear_task, &job);
@@ -228,6 +241,9 @@ fathom_status fathom_linear(fathom_context* context, const fathom_linear_args* a
                    args->activation == FATHOM_ACTIVATION_RELU ||
                    args->activation == FATHOM_ACTIVATION_GELU,
                "activation %lld is not NONE, RELU or GELU", (long long)args->activation);
+  LINEAR_CHECK(args->input_activation == FATHOM_ACTIVATION_NONE ||
+                   args->input_activation == FATHOM_ACTIVATION_GELU,
+               "input activation %lld is not NONE or GELU", (long long)args->input_activation);
   if (args->rows == 0) return FATHOM_OK;
   LINEAR_CHECK(args->x && args->packed && args->y, "%s is NULL",
                !args->x ? "x" : !args->packed ? "packed" : "y");

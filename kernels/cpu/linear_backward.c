@@ -9,6 +9,9 @@
  *    sum_k weight[o,k] G[o,k], as sum_r dy[r,o] (x weight^T)[r,o] is the same number.
  * 4. The sums of the blocks and parts, in their order, make d_bias and d_scale.
  *
+ * With an input_activation, x is activated again as its panels are made, and what leaves a tile of dx is
+ * multiplied by the slope at x.
+ *
  * Blocks and parts are cut by the sizes alone, so that threads do not change a bit of the result.
  */
 #include "gemm.h"
@@ -79,29 +82,54 @@ struct copy_job {
   const float* from; /* [depth,columns] */
   int64_t stride, depth, columns;
   const float* factors; /* [depth], of the rows, or NULL */
+  int64_t activation;   /* of the numbers: NONE or GELU */
   float* packed;
 };
 
-/* A few rows into all panels: reads nearly in order, writes stretches of COPY_ROWS * NR. */
-static void copy_panels(void* argument, int64_t index, int32_t thread) {
-  (void)thread;
-  const struct copy_job* job = argument;
+/*
+ * A few rows into all panels: reads nearly in order, writes stretches of COPY_ROWS * NR. Two rows at a time,
+ * of which the second is the first again where there is no other; activation is a constant in each use.
+ */
+FATHOM_INLINE void copy_rows(const struct copy_job* job, int64_t activation, int64_t index) {
   const int64_t begin = index * COPY_ROWS, end = fathom_min(job->depth, begin + COPY_ROWS);
   for (int64_t c = 0; c < job->columns; c += NR) {
-    const float* from = job->from + begin * job->stride + c;
-    float* to = job->packed + c * job->depth + begin * NR;
     const int64_t left = job->columns - c, right = left - W;
-    for (int64_t k = begin; k < end; k++, from += job->stride, to += NR) {
-      const vf factor = v_set(job->factors ? job->factors[k] : 1.0f);
-      v_store(to, v_load_some(from, left) * factor);
-      v_store(to + W, v_load_some(from + W, right) * factor);
+    for (int64_t k = begin; k < end; k += 2) {
+      const int64_t second = k + 1 < end;
+      const float* from = job->from + k * job->stride + c;
+      const float* next = from + second * job->stride;
+      float* to = job->packed + c * job->depth + k * NR;
+      vf v[4] = {v_load_some(from, left), v_load_some(from + W, right), v_load_some(next, left),
+                 v_load_some(next + W, right)};
+      if (activation == FATHOM_ACTIVATION_GELU) v_gelu4(v);
+      if (job->factors) {
+        const vf factor = v_set(job->factors[k]), other = v_set(job->factors[k + second]);
+        v[0] *= factor;
+        v[1] *= factor;
+        v[2] *= other;
+        v[3] *= other;
+      }
+      v_store(to, v[0]);
+      v_store(to + W, v[1]);
+      to += second * NR;
+      v_store(to, v[2]);
+      v_store(to + W, v[3]);
     }
   }
 }
 
+static void copy_panels(void* argument, int64_t index, int32_t thread) {
+  (void)thread;
+  const struct copy_job* job = argument;
+  if (job->activation == FATHOM_ACTIVATION_GELU)
+    copy_rows(job, FATHOM_ACTIVATION_GELU, index);
+  else
+    copy_rows(job, FATHOM_ACTIVATION_NONE, index);
+}
+
 static void pack_right(const struct job* job, const float* from, int64_t stride, int64_t depth,
-                       const float* factors) {
-  struct copy_job copy = {from, stride, depth, job->args->in, factors, job->packed};
+                       const float* factors, int64_t activation) {
+  struct copy_job copy = {from, stride, depth, job->args->in, factors, activation, job->packed};
   fathom_pool_run(job->context->pool, fathom_ceil_div(depth, COPY_ROWS), copy_panels, &copy);
 }
 
@@ -116,20 +144,43 @@ static void pack_dz(const void* operator, int64_t row, int64_t rows, int64_t k, 
   gemm_pack_rows(MR, dz, depth, panel);
 }
 
+/* Two rows at a time, of which the second may be past the last: it is not stored. */
+FATHOM_INLINE void finish_dx_rows(const struct job* job, int64_t activation, int64_t row,
+                                  int64_t rows, int64_t column, int64_t columns,
+                                  const float* tile) {
+  const fathom_linear_backward_args* args = job->args;
+  const int64_t in = args->in, left = columns, right = columns - W;
+  for (int64_t i = 0; i < rows; i += 2, tile += 2 * NR) {
+    const int second = i + 1 < rows;
+    vf v[4];
+    for (int h = 0; h < 4; h++) v[h] = v_load(tile + h * W);
+    if (activation == FATHOM_ACTIVATION_GELU) {
+      const float* x = args->x + (row + i) * args->x_stride + column;
+      const float* next = x + second * args->x_stride;
+      vf slope[4] = {v_load_some(x, left), v_load_some(x + W, right), v_load_some(next, left),
+                     v_load_some(next + W, right)};
+      v_gelu_slope4(slope);
+      for (int h = 0; h < 4; h++) v[h] *= slope[h];
+    }
+    float* dx = args->dx + (row + i) * in + column;
+    for (int h = 0; h < 2 + 2 * second; h += 2, dx += in) {
+      if (args->accumulate) {
+        v[h] += v_load_some(dx, left);
+        v[h + 1] += v_load_some(dx + W, right);
+      }
+      v_store_some(dx, v[h], left);
+      v_store_some(dx + W, v[h + 1], right);
+    }
+  }
+}
+
 static void finish_dx(const void* operator, int64_t row, int64_t rows, int64_t column,
                       int64_t columns, const float* tile) {
   const struct job* job = operator;
-  const int64_t in = job->args->in;
-  float* dx = job->args->dx + row * in + column;
-  for (int64_t i = 0; i < rows; i++, dx += in, tile += NR) {
-    vf left = v_load(tile), right = v_load(tile + W);
-    if (job->args->accumulate) {
-      left += v_load_some(dx, columns);
-      right += v_load_some(dx + W, columns - W);
-    }
-    v_store_some(dx, left, columns);
-    v_store_some(dx + W, right, columns - W);
-  }
+  if (job->args->input_activation == FATHOM_ACTIVATION_GELU)
+    finish_dx_rows(job, FATHOM_ACTIVATION_GELU, row, rows, column, columns, tile);
+  else
+    finish_dx_rows(job, FATHOM_ACTIVATION_NONE, row, rows, column, columns, tile);
 }
 
 static void dx_task(void* argument, int64_t index, int32_t thread) {
@@ -239,19 +290,23 @@ fathom_status FN(linear_backward)(fathom_context* context,
   if (args->activation || args->d_bias || (args->d_scale && args->bias))
     fathom_pool_run(context->pool, fathom_ceil_div(rows, SUM_ROWS), differentiate, &job);
   if (args->dx) {
-    pack_right(&job, args->weight, in, out, args->scale);
+    pack_right(&job, args->weight, in, out, args->scale, FATHOM_ACTIVATION_NONE);
     job.plan = to_x;
     job.plan.b = job.packed;
     job.plan.result = args->dx;
     job.plan.result_stride = in;
+    if (args->input_activation != FATHOM_ACTIVATION_NONE) job.plan.read = args->x;
+    job.plan.read_stride = args->x_stride;
     fathom_pool_run(context->pool, gemm_tasks(&job.plan), dx_task, &job);
   }
   if (product) {
-    pack_right(&job, args->x, args->x_stride, rows, NULL);
+    pack_right(&job, args->x, args->x_stride, rows, NULL, args->input_activation);
     job.plan = to_weight;
     job.plan.b = job.packed;
     job.plan.result = args->d_weight;
     job.plan.result_stride = in;
+    if (args->d_scale) job.plan.read = args->weight;
+    job.plan.read_stride = in;
     fathom_pool_run(context->pool, gemm_tasks(&job.plan), weight_task, &job);
   }
   if (args->d_bias || args->d_scale) add_sums(&job);
@@ -322,8 +377,10 @@ fathom_status fathom_linear_backward(fathom_context* context,
   LINEAR_CHECK(args->rows >= 0 && args->in >= 1 && args->out >= 1, "%s",
                "rows must not be negative, the other sizes must be positive");
   const int product = args->d_weight || args->d_scale;
+  const int activated = args->input_activation != FATHOM_ACTIVATION_NONE;
+  const int reads_x = product || (activated && args->dx);
   LINEAR_CHECK(fits(args->out, args->in) && fits(args->rows, args->in) &&
-                   fits(args->rows, args->out) && (!product || fits(args->rows, args->x_stride)),
+                   fits(args->rows, args->out) && (!reads_x || fits(args->rows, args->x_stride)),
                "%s", "too large");
   LINEAR_CHECK(args->activation == FATHOM_ACTIVATION_NONE ||
                    args->activation == FATHOM_ACTIVATION_RELU ||
@@ -334,11 +391,14 @@ fathom_status fathom_linear_backward(fathom_context* context,
   LINEAR_CHECK(args->accumulate == 0 || args->accumulate == 1, "accumulate is %lld",
                (long long)args->accumulate);
   LINEAR_CHECK(!args->d_scale || args->scale, "%s", "d_scale without scale");
-  LINEAR_CHECK(!product || !args->x || args->x_stride >= args->in,
+  LINEAR_CHECK(!activated || args->input_activation == FATHOM_ACTIVATION_GELU,
+               "input activation %lld is not NONE or GELU", (long long)args->input_activation);
+  LINEAR_CHECK(!reads_x || !args->x || args->x_stride >= args->in,
                "rows of x overlap, x_stride is %lld", (long long)args->x_stride);
   if (args->rows == 0) return FATHOM_OK;
   LINEAR_CHECK(args->dy, "%s", "dy is NULL");
   LINEAR_CHECK(!product || args->x, "%s", "x is NULL, which d_weight and d_scale need");
+  LINEAR_CHECK(!reads_x || args->x, "%s", "x is NULL, which the input activation needs");
   LINEAR_CHECK(args->weight || !(args->dx || args->d_scale), "%s",
                "weight is NULL, which dx and d_scale need");
   LINEAR_CHECK(args->activation == FATHOM_ACTIVATION_NONE || args->pre_activation, "%s",

@@ -124,8 +124,9 @@ typedef struct {
 FATHOM_API fathom_status fathom_linear_pack(fathom_context* context, fathom_linear_pack_args* args);
 
 /*
- * y = residual + scale * activation(x weight^T + bias); parts whose pointer is NULL are left out.
- * y may be residual (in place); it must not overlap x. pre_activation must not overlap any other part.
+ * y = residual + scale * activation(x' weight^T + bias), x' = input_activation(x); parts whose pointer is
+ * NULL are left out. y may be residual (in place); it must not overlap x. pre_activation must not overlap
+ * any other part. With an input_activation a layer before this one need not store what it activated.
  */
 typedef struct {
   int64_t rows, in, out;
@@ -137,7 +138,8 @@ typedef struct {
   const float* scale;    /* [out], LayerScale's gamma, or NULL */
   const float* residual; /* [rows,out] or NULL */
   float* y;              /* [rows,out] */
-  float* pre_activation; /* [rows,out], x weight^T + bias for the backward pass, or NULL */
+  float* pre_activation; /* [rows,out], x' weight^T + bias for the backward pass, or NULL */
+  int64_t input_activation; /* FATHOM_ACTIVATION_NONE or GELU */
 } fathom_linear_args;
 FATHOM_API fathom_status fathom_linear(fathom_context* context, const fathom_linear_args* args);
 
@@ -146,6 +148,9 @@ FATHOM_API fathom_status fathom_linear(fathom_context* context, const fathom_lin
  *
  *     dx = dz weight (or dx += it)      d_weight += dz^T x      d_bias += the sum of dz over the rows
  *     d_scale += the sum over the rows of dy * (x weight^T + bias), computed from dy^T x
+ *
+ * With an input_activation, x' stands for x on the right-hand sides, and dx is the gradient of x itself:
+ * (dz weight) * input_activation'(x).
  *
  * A gradient whose pointer is NULL is not computed, and what only it needs may be NULL too. The gradient
  * of the residual is dy. Gradients must not overlap each other or anything that is read.
@@ -165,6 +170,7 @@ typedef struct {
   float* d_weight;             /* [out,in], added to, or NULL */
   float* d_bias;               /* [out], added to, or NULL */
   float* d_scale;              /* [out], added to, or NULL; with a scale */
+  int64_t input_activation;    /* FATHOM_ACTIVATION_NONE or GELU; GELU needs x for dx too */
 } fathom_linear_backward_args;
 FATHOM_API fathom_status fathom_linear_backward(fathom_context* context,
                                                 const fathom_linear_backward_args* args);

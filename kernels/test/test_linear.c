@@ -16,12 +16,16 @@ static float* pack(const test_environment* t, int64_t out, int64_t in, const flo
   return args.packed;
 }
 
+static double input(const fathom_linear_args* args, double x) {
+  return args->input_activation == FATHOM_ACTIVATION_GELU ? gelu(x) : x;
+}
+
 static void naive(const fathom_linear_args* args, const float* weight, double* y) {
   for (int64_t r = 0; r < args->rows; r++)
     for (int64_t o = 0; o < args->out; o++) {
       double sum = args->bias ? args->bias[o] : 0;
       for (int64_t i = 0; i < args->in; i++)
-        sum += (double)args->x[r * args->x_stride + i] * weight[o * args->in + i];
+        sum += input(args, args->x[r * args->x_stride + i]) * weight[o * args->in + i];
       if (args->activation == FATHOM_ACTIVATION_RELU) sum = sum > 0 ? sum : 0;
       if (args->activation == FATHOM_ACTIVATION_GELU) sum = gelu(sum);
       if (args->scale) sum *= args->scale[o];
@@ -30,8 +34,8 @@ static void naive(const fathom_linear_args* args, const float* weight, double* y
     }
 }
 
-/* What an epilogue has; in place means y is the residual. */
-enum { BIAS = 1, SCALE = 2, RESIDUAL = 4, IN_PLACE = 8 };
+/* What an epilogue has; in place means y is the residual. And whether GELU is applied to x. */
+enum { BIAS = 1, SCALE = 2, RESIDUAL = 4, IN_PLACE = 8, INPUT = 16 };
 
 static void check(const test_environment* t, int64_t rows, int64_t in, int64_t out, int64_t gap,
                   int64_t activation, int parts) {
@@ -50,7 +54,9 @@ static void check(const test_environment* t, int64_t rows, int64_t in, int64_t o
   fathom_linear_args args = {.rows = rows, .in = in, .out = out, .x = x, .x_stride = stride,
                              .packed = packed, .bias = parts & BIAS ? bias : NULL,
                              .activation = activation, .scale = parts & SCALE ? scale : NULL,
-                             .residual = parts & (RESIDUAL | IN_PLACE) ? residual : NULL, .y = y};
+                             .residual = parts & (RESIDUAL | IN_PLACE) ? residual : NULL, .y = y,
+                             .input_activation = parts & INPUT ? FATHOM_ACTIVATION_GELU
+                                                               : FATHOM_ACTIVATION_NONE};
   naive(&args, weight, expected);
   if (parts & IN_PLACE) {
     memcpy(y, residual, (size_t)(rows * out) * sizeof *y);
@@ -79,13 +85,13 @@ TEST(linear_agrees_at_odd_sizes) {
     for (int i = 0; i < size_count; i++)
       for (int o = 0; o < size_count; o++)
         check(t, rows[r], sizes[i], sizes[o], (r + i + o) % 3, (r + i) % 3,
-              (r * 7 + i * 3 + o) % 16);
+              (r * 7 + i * 3 + o) % 32);
 }
 
 TEST(linear_agrees_for_every_epilogue) {
   for (int64_t activation = FATHOM_ACTIVATION_NONE; activation <= FATHOM_ACTIVATION_GELU;
        activation++)
-    for (int parts = 0; parts < 16; parts++) check(t, 29, 45, 75, 3, activation, parts);
+    for (int parts = 0; parts < 32; parts++) check(t, 29, 45, 75, 3, activation, parts);
 }
 
 /* More than one block of depth: partial sums must not pass through y, which may be the residual. */
@@ -94,6 +100,7 @@ TEST(linear_agrees_at_great_depth) {
   for (int i = 0; i < 5; i++) {
     check(t, 17, depths[i], 67, 5, FATHOM_ACTIVATION_GELU, BIAS | SCALE | IN_PLACE);
     check(t, 1, depths[i], 33, 0, FATHOM_ACTIVATION_NONE, BIAS);
+    check(t, 31, depths[i], 33, 3, FATHOM_ACTIVATION_NONE, BIAS | SCALE | RESIDUAL | INPUT);
   }
 }
 
@@ -143,6 +150,34 @@ static void activate(const test_environment* t, int64_t activation, int64_t n, c
                              .activation = activation, .y = y};
   EXPECT_OK(fathom_linear(t->context, &args));
   guarded_free(packed);
+}
+
+/* The bits are those of a layer whose input was activated by the one before it. */
+TEST(linear_activates_its_input_as_its_result) {
+  static const int64_t shapes[][3] = {{1, 7, 5}, {37, 1100, 200}, {85, 96, 65}};
+  for (int s = 0; s < 3; s++) {
+    const int64_t rows = shapes[s][0], in = shapes[s][1], out = shapes[s][2];
+    float *x = hashed("x", rows * in), *weight = hashed("weight", out * in);
+    for (int64_t i = 0; i < rows * in; i++) x[i] *= 7;
+    float *activated = guarded_alloc(rows * in), *packed = pack(t, out, in, weight);
+    float *expected = guarded_alloc(rows * out), *y = guarded_alloc(rows * out);
+    activate(t, FATHOM_ACTIVATION_GELU, rows * in, x, activated);
+    fathom_linear_args args = {.rows = rows, .in = in, .out = out, .x = activated, .x_stride = in,
+                               .packed = packed, .y = expected};
+    EXPECT_OK(fathom_linear(t->context, &args));
+    args.x = x;
+    args.y = y;
+    args.input_activation = FATHOM_ACTIVATION_GELU;
+    EXPECT_OK(fathom_linear(t->context, &args));
+    EXPECT_GUARDS(y);
+    EXPECT(memcmp(y, expected, (size_t)(rows * out) * sizeof *y) == 0, "other bits, shape %d", s);
+    free(x);
+    free(weight);
+    guarded_free(activated);
+    guarded_free(packed);
+    guarded_free(expected);
+    guarded_free(y);
+  }
 }
 
 TEST(linear_gelu_is_the_exact_one) {
@@ -198,6 +233,7 @@ TEST(linear_rejects_bad_arguments) {
   REJECTED("x_stride is 2", bad.x_stride = 2);
   REJECTED("activation 3", bad.activation = FATHOM_ACTIVATION_SIGMOID);
   REJECTED("activation -1", bad.activation = -1);
+  REJECTED("input activation 1", bad.input_activation = FATHOM_ACTIVATION_RELU);
   REJECTED("x is NULL", bad.x = NULL);
   REJECTED("packed is NULL", bad.packed = NULL);
   REJECTED("y is NULL", bad.y = NULL);

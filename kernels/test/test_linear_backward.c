@@ -7,8 +7,12 @@ static double gelu_slope(double z) {
   return 0.5 * (1 + erf(z / sqrt(2))) + z * exp(-z * z / 2) / sqrt(8 * atan(1));
 }
 
-/* Which gradients are wanted, and what the layer has. */
-enum { DX = 1, D_WEIGHT = 2, D_BIAS = 4, D_SCALE = 8, ACCUMULATE = 16, SCALE = 32, BIAS = 64 };
+static double gelu(double z) { return 0.5 * z * (1 + erf(z / sqrt(2))); }
+
+/* Which gradients are wanted, and what the layer has; INPUT: GELU is applied to x. */
+enum {
+  DX = 1, D_WEIGHT = 2, D_BIAS = 4, D_SCALE = 8, ACCUMULATE = 16, SCALE = 32, BIAS = 64, INPUT = 128
+};
 
 /* A case with its operands and its outputs, all owned. */
 typedef struct {
@@ -40,7 +44,8 @@ static operands make(int64_t rows, int64_t in, int64_t out, int64_t gap, int64_t
                 .d_bias = filled("d_bias", out),
                 .d_scale = filled("d_scale", out)};
   for (int64_t i = 0; i < rows * out; i++) o.pre[i] *= 4;
-  const int by_weight = parts & (D_WEIGHT | D_SCALE);
+  for (int64_t i = 0; parts & INPUT && i < (rows - 1) * stride + in; i++) o.x[i] *= 4;
+  const int by_weight = parts & (D_WEIGHT | D_SCALE | (parts & INPUT ? DX : 0));
   o.args = (fathom_linear_backward_args){
       .rows = rows,
       .in = in,
@@ -57,7 +62,8 @@ static operands make(int64_t rows, int64_t in, int64_t out, int64_t gap, int64_t
       .accumulate = parts & ACCUMULATE ? 1 : 0,
       .d_weight = parts & D_WEIGHT ? o.d_weight : NULL,
       .d_bias = parts & D_BIAS ? o.d_bias : NULL,
-      .d_scale = parts & D_SCALE ? o.d_scale : NULL};
+      .d_scale = parts & D_SCALE ? o.d_scale : NULL,
+      .input_activation = parts & INPUT ? FATHOM_ACTIVATION_GELU : FATHOM_ACTIVATION_NONE};
   return o;
 }
 
@@ -101,10 +107,14 @@ static gradients naive(const operands* o) {
         dz *= gelu_slope(a->pre_activation[r * a->out + c]);
       double product = a->bias ? a->bias[c] : 0;
       for (int64_t i = 0; i < a->in; i++) {
-        if (a->dx) g.dx[r * a->in + i] += dz * a->weight[c * a->in + i];
-        if (a->d_weight) g.d_weight[c * a->in + i] += dz * a->x[r * a->x_stride + i];
-        if (a->d_scale)
-          product += (double)a->x[r * a->x_stride + i] * a->weight[c * a->in + i];
+        double x = a->x ? a->x[r * a->x_stride + i] : 0, slope = 1;
+        if (a->input_activation == FATHOM_ACTIVATION_GELU) {
+          slope = gelu_slope(x);
+          x = gelu(x);
+        }
+        if (a->dx) g.dx[r * a->in + i] += dz * a->weight[c * a->in + i] * slope;
+        if (a->d_weight) g.d_weight[c * a->in + i] += dz * x;
+        if (a->d_scale) product += x * a->weight[c * a->in + i];
       }
       if (a->d_bias) g.d_bias[c] += dz;
       if (a->d_scale) g.d_scale[c] += dy * product;
@@ -141,12 +151,12 @@ TEST(linear_backward_agrees_at_odd_sizes) {
         const int with_scale = (r + i + o) % 2;
         check(t, rows[r], sizes[i], sizes[o], (r + i) % 3, with_scale ? 0 : (r + 2 * i + o) % 3,
               DX | D_WEIGHT | D_BIAS | (with_scale ? SCALE | D_SCALE : 0) |
-                  (i % 2 ? ACCUMULATE : 0) | (o % 2 ? BIAS : 0));
+                  (i % 2 ? ACCUMULATE : 0) | (o % 2 ? BIAS : 0) | ((r + o) % 2 ? INPUT : 0));
       }
 }
 
 TEST(linear_backward_agrees_for_every_choice_of_gradients) {
-  for (int parts = 0; parts < 128; parts++) {
+  for (int parts = 0; parts < 256; parts++) {
     if ((parts & D_SCALE) && !(parts & SCALE)) continue;
     for (int64_t activation = 0; activation <= (parts & SCALE ? 0 : 2); activation++)
       check(t, 37, 45, 75, 3, activation, parts);
@@ -157,6 +167,7 @@ TEST(linear_backward_agrees_for_every_choice_of_gradients) {
 TEST(linear_backward_agrees_at_great_depth) {
   check(t, 37, 33, 1100, 0, FATHOM_ACTIVATION_GELU, DX | D_WEIGHT | D_BIAS | ACCUMULATE);
   check(t, 1028, 67, 35, 5, FATHOM_ACTIVATION_RELU, DX | D_WEIGHT | D_BIAS);
+  check(t, 1028, 67, 35, 5, FATHOM_ACTIVATION_NONE, DX | D_WEIGHT | D_SCALE | SCALE | INPUT);
   if (t->quick) return;
   check(t, 777, 1100, 130, 0, FATHOM_ACTIVATION_NONE,
         DX | D_WEIGHT | D_BIAS | D_SCALE | SCALE | BIAS);
@@ -176,7 +187,8 @@ TEST(linear_backward_does_not_depend_on_threads_or_on_the_run) {
   EXPECT_OK(fathom_context_create(1, t->isa, &single));
   for (int s = 0; s < 8; s++) {
     const int64_t* n = shapes[s / 2];
-    const int parts = DX | D_WEIGHT | D_BIAS | ACCUMULATE | (s % 2 ? SCALE | D_SCALE | BIAS : 0);
+    const int parts =
+        DX | D_WEIGHT | D_BIAS | ACCUMULATE | (s % 2 ? SCALE | D_SCALE | BIAS | INPUT : 0);
     const int64_t activation = s % 2 ? FATHOM_ACTIVATION_NONE : FATHOM_ACTIVATION_GELU;
     operands before = make(n[0], n[1], n[2], 0, activation, parts);
     operands first = make(n[0], n[1], n[2], 0, activation, parts);
@@ -311,6 +323,9 @@ TEST(linear_backward_rejects_bad_arguments) {
   REJECTED("activation 3", bad.activation = FATHOM_ACTIVATION_SIGMOID, bad.scale = NULL);
   REJECTED("activation 2 with a scale", bad.activation = FATHOM_ACTIVATION_GELU);
   REJECTED("accumulate is 2", bad.accumulate = 2);
+  REJECTED("input activation 1", bad.input_activation = FATHOM_ACTIVATION_RELU);
+  REJECTED("x is NULL", bad.input_activation = FATHOM_ACTIVATION_GELU, bad.x = NULL,
+           bad.d_weight = bad.d_scale = NULL);
   REJECTED("without scale", bad.scale = NULL);
   REJECTED("dy is NULL", bad.dy = NULL);
   REJECTED("x is NULL", bad.x = NULL);

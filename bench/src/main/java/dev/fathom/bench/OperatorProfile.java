@@ -106,6 +106,8 @@ final class OperatorProfile {
     return switch (name) {
       case "linear" -> " " + rows(a[0]) + ", " + last(a[0]) + " to " + last(a[6]);
       case "linearBackward" -> " " + rows(a[6]) + ", " + last(a[0]) + " to " + last(a[6]);
+      case "activatedLinear" -> " " + rows(a[0]) + ", " + last(a[0]) + " to " + last(a[5]);
+      case "activatedLinearBackward" -> " " + rows(a[4]) + ", " + last(a[0]) + " to " + last(a[4]);
       case "conv2d", "conv2dBackward" -> {
         Conv2dShape s = (Conv2dShape) a[0];
         yield " %sx%s, %d to %d%s"
@@ -134,6 +136,11 @@ final class OperatorProfile {
       case "linearBackward" -> {
         double product = 2.0 * rows(a[6]) * last(a[1]) * last(a[6]);
         yield product * ((a[7] == null ? 0 : 1) + (a[9] == null ? 0 : 1));
+      }
+      case "activatedLinear" -> 2.0 * rows(a[0]) * last(a[0]) * last(a[5]);
+      case "activatedLinearBackward" -> {
+        double product = 2.0 * rows(a[4]) * last(a[0]) * last(a[4]);
+        yield product * ((a[5] == null ? 0 : 1) + (a[7] == null ? 0 : 1));
       }
       case "attention" -> 4.0 * tensor(a[3]).extent(1) * tensor(a[3]).size();
       // The scores again, and two products for each of the forward pass's.

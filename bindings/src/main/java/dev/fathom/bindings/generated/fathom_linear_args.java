@@ -27,6 +27,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const float *residual;
  *     float *y;
  *     float *pre_activation;
+ *     int64_t input_activation;
  * }
  * }
  */
@@ -48,7 +49,8 @@ public class fathom_linear_args {
         FathomNative.C_POINTER.withName("scale"),
         FathomNative.C_POINTER.withName("residual"),
         FathomNative.C_POINTER.withName("y"),
-        FathomNative.C_POINTER.withName("pre_activation")
+        FathomNative.C_POINTER.withName("pre_activation"),
+        FathomNative.C_LONG.withName("input_activation")
     ).withName("fathom_linear_args");
 
     /**
@@ -584,6 +586,50 @@ public class fathom_linear_args {
      */
     public static void pre_activation(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(pre_activation$LAYOUT, pre_activation$OFFSET, fieldValue);
+    }
+
+    private static final OfLong input_activation$LAYOUT = (OfLong)$LAYOUT.select(groupElement("input_activation"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t input_activation
+     * }
+     */
+    public static final OfLong input_activation$layout() {
+        return input_activation$LAYOUT;
+    }
+
+    private static final long input_activation$OFFSET = $LAYOUT.byteOffset(groupElement("input_activation"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t input_activation
+     * }
+     */
+    public static final long input_activation$offset() {
+        return input_activation$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t input_activation
+     * }
+     */
+    public static long input_activation(MemorySegment struct) {
+        return struct.get(input_activation$LAYOUT, input_activation$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t input_activation
+     * }
+     */
+    public static void input_activation(MemorySegment struct, long fieldValue) {
+        struct.set(input_activation$LAYOUT, input_activation$OFFSET, fieldValue);
     }
 
     /**

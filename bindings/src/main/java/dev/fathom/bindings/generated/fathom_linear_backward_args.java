@@ -31,6 +31,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float *d_weight;
  *     float *d_bias;
  *     float *d_scale;
+ *     int64_t input_activation;
  * }
  * }
  */
@@ -56,7 +57,8 @@ public class fathom_linear_backward_args {
         FathomNative.C_LONG.withName("accumulate"),
         FathomNative.C_POINTER.withName("d_weight"),
         FathomNative.C_POINTER.withName("d_bias"),
-        FathomNative.C_POINTER.withName("d_scale")
+        FathomNative.C_POINTER.withName("d_scale"),
+        FathomNative.C_LONG.withName("input_activation")
     ).withName("fathom_linear_backward_args");
 
     /**
@@ -768,6 +770,50 @@ public class fathom_linear_backward_args {
      */
     public static void d_scale(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(d_scale$LAYOUT, d_scale$OFFSET, fieldValue);
+    }
+
+    private static final OfLong input_activation$LAYOUT = (OfLong)$LAYOUT.select(groupElement("input_activation"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t input_activation
+     * }
+     */
+    public static final OfLong input_activation$layout() {
+        return input_activation$LAYOUT;
+    }
+
+    private static final long input_activation$OFFSET = $LAYOUT.byteOffset(groupElement("input_activation"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t input_activation
+     * }
+     */
+    public static final long input_activation$offset() {
+        return input_activation$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t input_activation
+     * }
+     */
+    public static long input_activation(MemorySegment struct) {
+        return struct.get(input_activation$LAYOUT, input_activation$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t input_activation
+     * }
+     */
+    public static void input_activation(MemorySegment struct, long fieldValue) {
+        struct.set(input_activation$LAYOUT, input_activation$OFFSET, fieldValue);
     }
 
     /**

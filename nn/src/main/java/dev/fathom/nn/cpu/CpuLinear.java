@@ -47,6 +47,35 @@ final class CpuLinear extends CpuFamily implements LinearOps {
       @Nullable Tensor residual,
       Tensor y,
       @Nullable Tensor preActivation) {
+    linear(Activation.NONE, x, packed, bias, activation, scale, residual, y, preActivation);
+  }
+
+  @Override
+  public boolean activatesInputs() {
+    return true;
+  }
+
+  @Override
+  public void activatedLinear(
+      Tensor x,
+      Tensor packed,
+      @Nullable Tensor bias,
+      @Nullable Tensor scale,
+      @Nullable Tensor residual,
+      Tensor y) {
+    linear(Activation.GELU, x, packed, bias, Activation.NONE, scale, residual, y, null);
+  }
+
+  private void linear(
+      Activation inputActivation,
+      Tensor x,
+      Tensor packed,
+      @Nullable Tensor bias,
+      Activation activation,
+      @Nullable Tensor scale,
+      @Nullable Tensor residual,
+      Tensor y,
+      @Nullable Tensor preActivation) {
     long in = x.extent(-1);
     MemorySegment args = Native.arguments(fathom_linear_args.layout());
     fathom_linear_args.rows(args, x.size() / in);
@@ -61,6 +90,7 @@ final class CpuLinear extends CpuFamily implements LinearOps {
     fathom_linear_args.residual(args, address(residual));
     fathom_linear_args.y(args, y.data());
     fathom_linear_args.pre_activation(args, address(preActivation));
+    fathom_linear_args.input_activation(args, code(inputActivation));
     Native.check(FathomNative.fathom_linear(context.handle(), args));
   }
 
@@ -77,6 +107,64 @@ final class CpuLinear extends CpuFamily implements LinearOps {
 
   @Override
   public void linearBackward(
+      @Nullable Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      Activation activation,
+      @Nullable Tensor preActivation,
+      @Nullable Tensor scale,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias,
+      @Nullable Tensor dScale) {
+    linearBackward(
+        Activation.NONE,
+        x,
+        weight,
+        bias,
+        activation,
+        preActivation,
+        scale,
+        dy,
+        dx,
+        accumulate,
+        dWeight,
+        dBias,
+        dScale);
+  }
+
+  @Override
+  public void activatedLinearBackward(
+      Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      @Nullable Tensor scale,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias,
+      @Nullable Tensor dScale) {
+    linearBackward(
+        Activation.GELU,
+        x,
+        weight,
+        bias,
+        Activation.NONE,
+        null,
+        scale,
+        dy,
+        dx,
+        accumulate,
+        dWeight,
+        dBias,
+        dScale);
+  }
+
+  private void linearBackward(
+      Activation inputActivation,
       @Nullable Tensor x,
       Tensor weight,
       @Nullable Tensor bias,
@@ -108,6 +196,7 @@ final class CpuLinear extends CpuFamily implements LinearOps {
     fathom_linear_backward_args.d_weight(args, address(dWeight));
     fathom_linear_backward_args.d_bias(args, address(dBias));
     fathom_linear_backward_args.d_scale(args, address(dScale));
+    fathom_linear_backward_args.input_activation(args, code(inputActivation));
     Native.check(FathomNative.fathom_linear_backward(context.handle(), args));
   }
 

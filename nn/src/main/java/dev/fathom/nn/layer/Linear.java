@@ -90,31 +90,35 @@ public final class Linear {
    * @return [...,out]
    */
   public Tensor forwardResidual(Pass pass, Tensor x, Parameter gamma, Tensor residual) {
+    return forwardResidual(pass, x, false, gamma, residual);
+  }
+
+  /**
+   * {@link #forwardResidual} of GELU(x), where the backend {@link LinearOps#activatesInputs}:
+   * GELU(x) itself is nowhere kept.
+   */
+  public Tensor forwardResidualOfGelu(Pass pass, Tensor x, Parameter gamma, Tensor residual) {
+    return forwardResidual(pass, x, true, gamma, residual);
+  }
+
+  private Tensor forwardResidual(
+      Pass pass, Tensor x, boolean gelu, Parameter gamma, Tensor residual) {
     Shapes.requireChannels(name, x, in);
     Shapes.requireShape(name, "the residual", residual, Shapes.withChannels(x, out));
     Tensor y = pass.inPlace() ? residual : pass.allocate(residual.shape());
     LinearOps ops = pass.backend().linear();
-    ops.linear(
-        x, weight.packed(), bias.packed(), Activation.NONE, gamma.packed(), residual, y, null);
+    if (gelu) {
+      ops.activatedLinear(x, weight.packed(), bias.packed(), gamma.packed(), residual, y);
+    } else {
+      ops.linear(
+          x, weight.packed(), bias.packed(), Activation.NONE, gamma.packed(), residual, y, null);
+    }
     Tape tape = pass.tape();
     if (tape != null && (gamma.trainable() || tape.tracks(residual) || tapeFor(pass, x) != null)) {
       tape.record(
           y,
           dy -> {
-            Tape.Slot dx = tape.slot(x);
-            ops.linearBackward(
-                x,
-                matrix(weight),
-                bias.value(),
-                Activation.NONE,
-                null,
-                gamma.value(),
-                dy.view(y(x)),
-                dx.tensor(),
-                dx.accumulate(),
-                weight.gradient(out, in),
-                bias.gradient(),
-                gamma.gradient());
+            residualBackward(ops, x, gelu, gamma, dy.view(y(x)), tape.slot(x));
             tape.pass(dy, residual);
           },
           x);
@@ -123,6 +127,37 @@ public final class Linear {
       pass.release(residual);
     }
     return y;
+  }
+
+  private void residualBackward(
+      LinearOps ops, Tensor x, boolean gelu, Parameter gamma, Tensor dy, Tape.Slot dx) {
+    if (gelu) {
+      ops.activatedLinearBackward(
+          x,
+          matrix(weight),
+          bias.value(),
+          gamma.value(),
+          dy,
+          dx.tensor(),
+          dx.accumulate(),
+          weight.gradient(out, in),
+          bias.gradient(),
+          gamma.gradient());
+    } else {
+      ops.linearBackward(
+          x,
+          matrix(weight),
+          bias.value(),
+          Activation.NONE,
+          null,
+          gamma.value(),
+          dy,
+          dx.tensor(),
+          dx.accumulate(),
+          weight.gradient(out, in),
+          bias.gradient(),
+          gamma.gradient());
+    }
   }
 
   /** The tape, if a step back through this layer is wanted. */

@@ -51,14 +51,20 @@ public final class Mlp {
    * @param residual [B,T,C]; gives its memory to the result
    */
   public Tensor forwardResidual(Pass pass, Tensor x, Parameter gamma, Tensor residual) {
-    Tensor hidden = first.forward(pass, x, swiglu ? Activation.NONE : Activation.GELU);
+    // With a tape the hidden units before the GELU are kept in any case: better they alone.
+    boolean later = !swiglu && pass.tape() != null && pass.backend().linear().activatesInputs();
+    Activation activation = swiglu || later ? Activation.NONE : Activation.GELU;
+    Tensor hidden = first.forward(pass, x, activation);
     pass.release(x);
     if (swiglu) {
       Tensor gated = swiglu(pass, hidden);
       pass.release(hidden);
       hidden = gated;
     }
-    Tensor y = second.forwardResidual(pass, hidden, gamma, residual);
+    Tensor y =
+        later
+            ? second.forwardResidualOfGelu(pass, hidden, gamma, residual)
+            : second.forwardResidual(pass, hidden, gamma, residual);
     pass.release(hidden);
     return y;
   }

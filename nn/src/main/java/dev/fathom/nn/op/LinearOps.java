@@ -72,6 +72,65 @@ public interface LinearOps {
       @Nullable Tensor dBias,
       @Nullable Tensor dScale);
 
+  /**
+   * Whether there is {@link #activatedLinear}. With it a layer's activation can be left to the
+   * layer that reads it, so that training keeps one tensor of hidden units instead of two.
+   */
+  default boolean activatesInputs() {
+    return false;
+  }
+
+  /**
+   * y = residual + scale * (GELU(x) weight^T + bias); null parts are left out.
+   *
+   * @param x [...,in], before the GELU
+   * @param packed from {@link #packLinear}
+   * @param bias [out]
+   * @param scale [out], LayerScale's gamma
+   * @param residual [...,out]; may be y
+   * @param y [...,out]
+   * @throws UnsupportedOperationException unless {@link #activatesInputs}
+   */
+  default void activatedLinear(
+      Tensor x,
+      Tensor packed,
+      @Nullable Tensor bias,
+      @Nullable Tensor scale,
+      @Nullable Tensor residual,
+      Tensor y) {
+    throw new UnsupportedOperationException("no linear layer that activates its input");
+  }
+
+  /**
+   * Backward of {@link #activatedLinear}: as {@link #linearBackward} with GELU(x) in x's place, and
+   * dx is the gradient of x itself, before the GELU.
+   *
+   * @param x [...,in], as in the forward pass
+   * @param weight [out,in], as in the checkpoints (not packed)
+   * @param bias [out]; needed for dScale if the layer has one
+   * @param scale [out]
+   * @param dy [...,out]
+   * @param dx [...,in]; null if nobody wants it
+   * @param accumulate whether to add to dx rather than overwrite it
+   * @param dWeight [out,in], added to; null if nobody wants it
+   * @param dBias [out], added to; null if nobody wants it
+   * @param dScale [out], added to; null if nobody wants it
+   * @throws UnsupportedOperationException unless {@link #activatesInputs}
+   */
+  default void activatedLinearBackward(
+      Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      @Nullable Tensor scale,
+      Tensor dy,
+      @Nullable Tensor dx,
+      boolean accumulate,
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias,
+      @Nullable Tensor dScale) {
+    throw new UnsupportedOperationException("no linear layer that activates its input");
+  }
+
   /** y = silu(first half of x) * second half. x [...,2C], y [...,C]. */
   void swiglu(Tensor x, Tensor y);
 
