@@ -55,7 +55,8 @@ public final class BenchMain implements Callable<Integer> {
       split = ",",
       paramLabel = "OPERATOR",
       description =
-          "Families (linear, attention, norm, patch_embed, conv, resample, launch), layers"
+          "Families (linear, attention, norm, patch_embed, conv, resample, loss, launch; and"
+              + " linear_backward, attention_backward, norm_backward, conv_backward), layers"
               + " (linear.fc1), or none. Default: all.")
   private List<String> filters = List.of();
 

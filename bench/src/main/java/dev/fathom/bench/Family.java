@@ -3,16 +3,22 @@ package dev.fathom.bench;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 import org.openjdk.jmh.annotations.Param;
 
 /** A family of operators and its benchmark. */
 enum Family {
   LINEAR(LinearBenchmark.class),
+  LINEAR_BACKWARD(LinearBackwardBenchmark.class),
   ATTENTION(AttentionBenchmark.class),
+  ATTENTION_BACKWARD(AttentionBackwardBenchmark.class),
   NORM(NormBenchmark.class),
+  NORM_BACKWARD(NormBackwardBenchmark.class),
   PATCH_EMBED(PatchEmbedBenchmark.class),
   CONV(ConvBenchmark.class),
+  CONV_BACKWARD(ConvBackwardBenchmark.class),
   RESAMPLE(ResampleBenchmark.class),
+  LOSS(LossBenchmark.class),
   LAUNCH(LaunchBenchmark.class);
 
   private final Class<? extends OperatorBenchmark> benchmark;
@@ -43,8 +49,14 @@ enum Family {
 
   /** A layer of a family. */
   record Layer(Family family, String name) {
-    /** Whether it is the layer that a filter names, or else begins as the filter does. */
+    /**
+     * Whether it is the layer or of the family that a filter names, or else begins as the filter
+     * does.
+     */
     private boolean matches(String filter, List<Layer> all) {
+      if (Stream.of(values()).anyMatch(known -> known.label().equals(filter))) {
+        return family.label().equals(filter);
+      }
       boolean exact = all.stream().anyMatch(layer -> layer.toString().equals(filter));
       return exact ? toString().equals(filter) : toString().startsWith(filter);
     }

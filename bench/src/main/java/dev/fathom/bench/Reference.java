@@ -1,6 +1,8 @@
 package dev.fathom.bench;
 
 import dev.fathom.bench.Trial.Operand;
+import dev.fathom.nn.op.ConvOps.Conv2dShape;
+import java.util.function.LongToDoubleFunction;
 
 /** Formulas in float64 that the benchmarks check elements against. */
 final class Reference {
@@ -17,6 +19,21 @@ final class Reference {
       sum += x.at(xStart + k) * w.at(wStart + k * wStep);
     }
     return sum;
+  }
+
+  /** The sum of n terms. */
+  static double sum(long n, LongToDoubleFunction term) {
+    double sum = 0;
+    for (long i = 0; i < n; i++) {
+      sum += term.applyAsDouble(i);
+    }
+    return sum;
+  }
+
+  /** The derivative of the exact GELU. */
+  static double geluSlope(double x) {
+    double density = Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+    return (1 + erf(x / Math.sqrt(2))) / 2 + x * density;
   }
 
   /** The exact GELU, x (1 + erf(x / sqrt 2)) / 2. */
@@ -110,6 +127,65 @@ final class Reference {
           sum +=
               x.at(row * stride + i - padding, column * stride + j - padding, c)
                   * weight.at(((out * in + c) * kernel + i) * kernel + j);
+        }
+      }
+    }
+    return sum;
+  }
+
+  /**
+   * The gradient of what a convolution reads at a place, which may lie outside of the map.
+   *
+   * @param dz gradient of the sums, zero outside
+   * @param outSide extent of dz
+   */
+  static double convolutionBack(
+      Map dz, Operand weight, Conv2dShape shape, long outSide, long row, long column, long in) {
+    long kernel = shape.kernel();
+    long padding = (kernel - 1) / 2;
+    long stride = shape.stride();
+    double sum = 0;
+    for (long i = 0; i < kernel; i++) {
+      for (long j = 0; j < kernel; j++) {
+        long y = row + padding - i;
+        long x = column + padding - j;
+        if (y % stride != 0 || x % stride != 0 || y < 0 || x < 0) {
+          continue;
+        }
+        if (y / stride >= outSide || x / stride >= outSide) {
+          continue;
+        }
+        for (long o = 0; o < shape.out(); o++) {
+          sum +=
+              dz.at(y / stride, x / stride, o)
+                  * weight.at(((o * shape.in() + in) * kernel + i) * kernel + j);
+        }
+      }
+    }
+    return sum;
+  }
+
+  /**
+   * The gradient of a map that is enlarged, bilinear with align_corners.
+   *
+   * @param dLarge gradient of the enlarged map, side x side
+   * @param step of the enlarged map's pixels, in those of the smaller
+   */
+  static double enlargedBack(
+      Map dLarge, double step, long side, long row, long column, long channel) {
+    double sum = 0;
+    for (long y = (long) Math.max(0, (row - 1) / step - 1); y < side; y++) {
+      double byRow = 1 - Math.abs(y * step - row);
+      if (y * step > row + 1) {
+        break;
+      }
+      for (long x = (long) Math.max(0, (column - 1) / step - 1); x < side && byRow > 0; x++) {
+        double byColumn = 1 - Math.abs(x * step - column);
+        if (x * step > column + 1) {
+          break;
+        }
+        if (byColumn > 0) {
+          sum += byRow * byColumn * dLarge.at(y, x, channel);
         }
       }
     }

@@ -32,6 +32,9 @@ class OperatorsTest {
     assertEquals(2, Family.choose(List.of("linear.pr")).size());
     assertThrows(
         IllegalArgumentException.class, () -> Family.choose(List.of("linear", "linear.fc3")));
+    // A family is not the beginning of another's name.
+    assertEquals(Family.LINEAR.layers(), Family.choose(List.of("linear")));
+    assertEquals(Family.LINEAR_BACKWARD.layers(), Family.choose(List.of("linear_back")));
   }
 
   @Test
@@ -46,6 +49,28 @@ class OperatorsTest {
       y.set(new float[] {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
       right.check();
     }
+  }
+
+  /** Central differences of what goes forward. */
+  @Test
+  void slopesOfReferencesAreThoseOfTheirFunctions() {
+    for (double x : new double[] {-3, -0.5, 0, 0.7, 2.5}) {
+      double slope = (Reference.gelu(x + 1e-5) - Reference.gelu(x - 1e-5)) / 2e-5;
+      assertEquals(slope, Reference.geluSlope(x), 1e-8);
+    }
+    double[] prediction = {0.3, -1.2, 0.9, 2.1, -0.4, 0.05, 1.4, -0.8, 0.6};
+    double[] target = {0.1, -0.7, 1.3, 1.0, -0.9, 0.4, 0.2, -1.1, 1.7};
+    LossReference reference = new LossReference(prediction, target);
+    double[] whole = reference.residuals(_ -> true, 0);
+    double sum = 0;
+    double moment = 0;
+    for (int i = 0; i < whole.length; i++) {
+      sum += whole[i];
+      moment += whole[i] * prediction[i];
+    }
+    // Neither a shift nor a scale of the prediction changes the loss.
+    assertEquals(0, sum, 1e-15);
+    assertEquals(0, moment, 1e-15);
   }
 
   // Abramowitz and Stegun, table 7.1.
