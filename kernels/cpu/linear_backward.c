@@ -98,6 +98,11 @@ FATHOM_INLINE void copy_rows(const struct copy_job* job, int64_t activation, int
       const int64_t second = k + 1 < end;
       const float* from = job->from + k * job->stride + c;
       const float* next = from + second * job->stride;
+      /* The next panel's: each row lies on a page of its own, where the hardware does not look ahead. */
+      for (int64_t at = NR; at < 2 * NR; at += 16) {
+        __builtin_prefetch(from + at, 0, 2);
+        __builtin_prefetch(next + at, 0, 2);
+      }
       float* to = job->packed + c * job->depth + k * NR;
       vf v[4] = {v_load_some(from, left), v_load_some(from + W, right), v_load_some(next, left),
                  v_load_some(next + W, right)};
