@@ -26,6 +26,8 @@ import dev.fathom.nn.tensor.ElementType;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A GPU, on Fathom's own kernels: activations in bfloat16, sums, statistics and master weights in
@@ -140,6 +142,16 @@ public final class CudaBackend implements Backend {
    */
   public CudaStream stream() {
     return engine.stream();
+  }
+
+  /**
+   * Tells of every kernel that operators launch from now on, by name and before it is launched: to
+   * know what a measurement measured.
+   *
+   * @param observer called by the thread that launches; null for none
+   */
+  public void observeLaunches(@Nullable Consumer<String> observer) {
+    engine.observe(observer);
   }
 
   /** What the families share, for tests. */

@@ -23,6 +23,14 @@ class CudaLinear extends CudaFamily implements LinearOps {
   /** Rows of a copy of an operand that is not contiguous along K. */
   private static final int DEPTH = FathomCuda.FATHOM_GEMM90_K();
 
+  private final TiledKernel forward = new TiledKernel("fathom_linear");
+  private final Kernel forwardReduce = new Kernel("fathom_linear_reduce");
+  private final TiledKernel inputGradient = new TiledKernel("fathom_linear_dx");
+  private final Kernel inputGradientReduce = new Kernel("fathom_linear_dx_reduce");
+  private final TiledKernel weightGradient = new TiledKernel("fathom_linear_d_weight");
+  private final Kernel weightGradientReduce = new Kernel("fathom_linear_d_weight_reduce");
+  private final Kernel gate = new Kernel("fathom_swiglu");
+  private final Kernel gateBackward = new Kernel("fathom_swiglu_backward");
   private final Products products;
 
   CudaLinear(Engine engine, Products products) {
@@ -94,9 +102,9 @@ class CudaLinear extends CudaFamily implements LinearOps {
             tile.columns());
         fathom_cuda_linear90_args.group(whole, plan.group(out, in));
       }
-      products.product("fathom_linear", plan, rows, out, 1, whole);
+      products.product(forward, plan, rows, out, 1, whole);
       if (plan.splits() > 1) {
-        products.reduce("fathom_linear_reduce", rows * ceil(out, 8), args);
+        products.reduce(forwardReduce, rows * ceil(out, 8), args);
       }
     }
   }
@@ -219,9 +227,9 @@ class CudaLinear extends CudaFamily implements LinearOps {
           fathom_cuda_linear_dx90_args.packed_map(whole), packed, out, in, eights(in), DEPTH);
       fathom_cuda_linear_dx90_args.group(whole, plan.group(in, out));
     }
-    products.product("fathom_linear_dx", plan, rows, in, 1, whole);
+    products.product(inputGradient, plan, rows, in, 1, whole);
     if (plan.splits() > 1) {
-      products.reduce("fathom_linear_dx_reduce", rows * ceil(in, 8), args);
+      products.reduce(inputGradientReduce, rows * ceil(in, 8), args);
     }
   }
 
@@ -261,9 +269,9 @@ class CudaLinear extends CudaFamily implements LinearOps {
       products.map(
           fathom_cuda_linear_d_weight90_args.x_map(whole), x.address(), rows, in, in, DEPTH);
     }
-    products.product("fathom_linear_d_weight", plan, out, in, 1, whole);
+    products.product(weightGradient, plan, out, in, 1, whole);
     if (partial != 0) {
-      launch("fathom_linear_d_weight_reduce", out, FathomCuda.FATHOM_LINEAR_THREADS(), args);
+      launch(weightGradientReduce, out, FathomCuda.FATHOM_LINEAR_THREADS(), args);
     }
   }
 
@@ -276,7 +284,7 @@ class CudaLinear extends CudaFamily implements LinearOps {
     fathom_cuda_swiglu_args.y(args, address(y));
     fathom_cuda_swiglu_args.rows(args, y.size() / channels);
     fathom_cuda_swiglu_args.channels(args, Math.toIntExact(channels));
-    products.reduce("fathom_swiglu", y.size() / channels * ceil(channels, 8), args);
+    products.reduce(gate, y.size() / channels * ceil(channels, 8), args);
   }
 
   @Override
@@ -289,6 +297,6 @@ class CudaLinear extends CudaFamily implements LinearOps {
     fathom_cuda_swiglu_backward_args.dx(args, address(dx));
     fathom_cuda_swiglu_backward_args.rows(args, dy.size() / channels);
     fathom_cuda_swiglu_backward_args.channels(args, Math.toIntExact(channels));
-    products.reduce("fathom_swiglu_backward", dy.size() / channels * ceil(channels, 8), args);
+    products.reduce(gateBackward, dy.size() / channels * ceil(channels, 8), args);
   }
 }

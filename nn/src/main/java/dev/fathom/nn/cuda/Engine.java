@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,6 +44,7 @@ final class Engine implements AutoCloseable {
   private final boolean hopper;
   private @Nullable DeviceMemory scratch;
   private long scratchVersion;
+  private volatile @Nullable Consumer<String> observer;
 
   Engine(CudaContext context, KernelImages images) {
     this.context = context;
@@ -102,6 +104,19 @@ final class Engine implements AutoCloseable {
 
   int multiprocessors() {
     return multiprocessors;
+  }
+
+  /** Who is told of every launch from now on. */
+  void observe(@Nullable Consumer<String> newObserver) {
+    observer = newObserver;
+  }
+
+  /** Tells of a launch. */
+  void tell(String kernel) {
+    Consumer<String> current = observer;
+    if (current != null) {
+      current.accept(kernel);
+    }
   }
 
   /**
