@@ -186,16 +186,19 @@ final class KernelRates implements AutoCloseable {
       Tensor dx = operands.elements(m, in);
       Tensor dy = operands.elements(m, out);
       Tensor weight = operands.floats(out, in);
+      Tensor packed = operands.elements(out, in);
       Tensor dWeight = operands.floats(out, in);
       double toInput =
           timer.warm(() ->
               ops.linearBackward(
-                  x, weight, null, Activation.NONE, null, null, dy, dx, false, null, null, null));
+                  x, weight, packed, null, Activation.NONE, null, null, dy, dx, false, null, null,
+                  null));
       double toWeight =
           timer.warm(() ->
               ops.linearBackward(
                   x,
                   weight,
+                  packed,
                   null,
                   Activation.NONE,
                   null,

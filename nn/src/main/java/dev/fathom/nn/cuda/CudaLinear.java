@@ -113,6 +113,7 @@ class CudaLinear extends CudaFamily implements LinearOps {
   public void linearBackward(
       @Nullable Tensor x,
       Tensor weight,
+      Tensor packed,
       @Nullable Tensor bias,
       Activation activation,
       @Nullable Tensor preActivation,
@@ -123,7 +124,7 @@ class CudaLinear extends CudaFamily implements LinearOps {
       @Nullable Tensor dWeight,
       @Nullable Tensor dBias,
       @Nullable Tensor dScale) {
-    requireElements("linearBackward", x, preActivation, dy, dx);
+    requireElements("linearBackward", x, packed, preActivation, dy, dx);
     requireFloats("linearBackward", weight, bias, scale, dWeight, dBias, dScale);
     long in = weight.extent(1);
     long out = weight.extent(0);
@@ -138,15 +139,15 @@ class CudaLinear extends CudaFamily implements LinearOps {
     GemmPlan dxPlan = products.plan(wholeRows, rows, in, out);
     GemmPlan weightPlan = products.plan(wholeRows && in % 8 == 0 && aligned(x), out, in, rows);
     boolean parts = weights && (weightPlan.splits() > 1 || dScale != null);
-    long packedBytes = elementBytes() * out * eights(in);
+    // dx = dy (scale * weight): the rows of the weight are scaled before they are rounded.
+    long scaledBytes = dx != null && scale != null ? elementBytes() * out * eights(in) : 0;
     synchronized (engine) {
       Engine.Scratch scratch =
           engine.scratch(
               active ? elementBytes() * rows * out : 0,
               sums ? 4 * Products.sumBlocks(rows) * out : 0,
-              dx != null ? packedBytes : 0,
+              scaledBytes,
               dx != null && dxPlan.splits() > 1 ? 4L * dxPlan.splits() * rows * in : 0,
-              dScale != null ? packedBytes : 0,
               parts ? 4L * weightPlan.splits() * out * in : 0,
               dScale != null ? 4 * out : 0);
       long dz = active ? scratch.part(0) : dy.address();
@@ -161,22 +162,23 @@ class CudaLinear extends CudaFamily implements LinearOps {
             activation);
       }
       if (dx != null) {
-        products.pack(weight, scale, scratch.part(2), out, 1, in, in, 0, 1);
+        long operand = packed.address();
+        if (scale != null) {
+          operand = scratch.part(2);
+          products.pack(weight, scale, operand, out, 1, in, in, 0, 1);
+        }
         long partial = dxPlan.splits() > 1 ? scratch.part(3) : 0;
-        dx(dz, scratch.part(2), dx, partial, rows, in, out, accumulate, dxPlan);
+        dx(dz, operand, dx, partial, rows, in, out, accumulate, dxPlan);
       }
       if (weights && x != null) {
-        if (dScale != null) {
-          products.pack(weight, null, scratch.part(4), out, 1, in, in, 0, 1);
-        }
         dWeight(
             dz,
             x,
-            dScale != null ? scratch.part(4) : 0,
+            dScale != null ? packed.address() : 0,
             scale,
             dWeight,
-            dScale != null ? scratch.part(6) : 0,
-            parts ? scratch.part(5) : 0,
+            dScale != null ? scratch.part(5) : 0,
+            parts ? scratch.part(4) : 0,
             rows,
             in,
             out,
@@ -187,7 +189,7 @@ class CudaLinear extends CudaFamily implements LinearOps {
             sums ? scratch.part(1) : 0,
             scale,
             bias,
-            dScale != null ? scratch.part(6) : 0,
+            dScale != null ? scratch.part(5) : 0,
             dBias,
             dScale,
             out,

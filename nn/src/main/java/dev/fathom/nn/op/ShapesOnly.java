@@ -218,6 +218,7 @@ public final class ShapesOnly
   public void linearBackward(
       @Nullable Tensor x,
       Tensor weight,
+      Tensor packed,
       @Nullable Tensor bias,
       Activation activation,
       @Nullable Tensor preActivation,
