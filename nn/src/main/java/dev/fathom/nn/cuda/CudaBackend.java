@@ -185,7 +185,7 @@ public final class CudaBackend implements Backend {
   }
 
   @Override
-  public Recording record(Runnable operators) {
+  public @Nullable Recording record(Runnable operators) {
     return GraphRecording.of(engine, operators);
   }
 
