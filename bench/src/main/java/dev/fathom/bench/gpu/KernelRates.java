@@ -291,11 +291,7 @@ final class KernelRates implements AutoCloseable {
                   timer.warm(() ->
                       library.convolve(
                           timer.stream(),
-                          batch,
-                          side,
-                          side,
-                          channels,
-                          channels,
+                          new ConvProvider.Shape(batch, side, side, channels, channels, 3, 1),
                           operands.borrowed(x),
                           operands.borrowed(packed),
                           operands.borrowed(y)))));
