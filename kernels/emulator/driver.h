@@ -71,6 +71,8 @@ struct Driver {
   unsigned schedule = 0;
   bool delayed = false;
   int capability = 90;
+  int multiprocessors = 4;
+  bool dry = false; /* nothing is done, all else is as ever */
   CUctx_st primary;
   std::set<CUctx_st*> contexts;
   CUstream_st legacy, per_thread;

@@ -60,6 +60,8 @@ DRIVER_API cuInit(unsigned flags) {
   d.schedule = static_cast<unsigned>(number_in_environment("FATHOM_EMULATOR_SCHEDULE", 0));
   d.delayed = number_in_environment("FATHOM_EMULATOR_DELAYED", 0) != 0;
   d.capability = number_in_environment("FATHOM_EMULATOR_CAPABILITY", 90);
+  d.multiprocessors = number_in_environment("FATHOM_EMULATOR_MULTIPROCESSORS", 4);
+  d.dry = number_in_environment("FATHOM_EMULATOR_DRY", 0) != 0;
   d.initialised = true;
   return CUDA_SUCCESS;
 }
@@ -133,7 +135,7 @@ DRIVER_API cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevi
     case CU_DEVICE_ATTRIBUTE_CLOCK_RATE: *value = 1000000; break;
     case CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE: *value = 1000000; break;
     case CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH: *value = 128; break;
-    case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *value = 4; break;
+    case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *value = driver().multiprocessors; break;
     case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE: *value = 1 << 20; break;
     case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR: *value = 2048; break;
     case CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR: *value = 32; break;

@@ -3,6 +3,7 @@
  * calls.
  */
 #include "driver.h"
+#include "driver_memory.h"
 #include "report.h"
 
 namespace emulator {
@@ -27,6 +28,9 @@ struct CUgraphExec_st {
 namespace emulator {
 
 namespace {
+
+/* Of the device, for a graph that can be launched. */
+constexpr size_t EXECUTABLE_BYTES = 64 << 10;
 
 std::set<Capture*>& captures() {
   static auto* all = new std::set<Capture*>;
@@ -145,6 +149,7 @@ DRIVER_API cuThreadExchangeStreamCaptureMode(int* mode) {
 DRIVER_API cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph, unsigned long long) {
   DRIVER_CALL(CONTEXT);
   if (!executable || !graphs().count(graph)) return CUDA_ERROR_INVALID_VALUE;
+  if (!take(EXECUTABLE_BYTES)) return CUDA_ERROR_OUT_OF_MEMORY;
   *executable = new CUgraphExec_st{graph->operations};
   executables().insert(*executable);
   return CUDA_SUCCESS;
@@ -169,6 +174,7 @@ DRIVER_API cuGraphLaunch(CUgraphExec executable, CUstream stream) {
 DRIVER_API cuGraphExecDestroy(CUgraphExec executable) {
   DRIVER_CALL(CONTEXT);
   if (!executables().erase(executable)) return CUDA_ERROR_INVALID_VALUE;
+  give_back(EXECUTABLE_BYTES);
   delete executable;
   return CUDA_SUCCESS;
 }

@@ -80,6 +80,7 @@ CUresult run(CUfunction function, const CUlaunchConfig& c, const void* parameter
     return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "%s: the parameter %p is an address of the host",
                   kernel.name, p);
   }
+  if (driver().dry) return CUDA_SUCCESS;
   Launch launch;
   launch.kernel = &kernel;
   launch.module = function->module->library;

@@ -99,8 +99,10 @@ CUresult allocate(CUdeviceptr* p, size_t bytes, bool pooled) {
   /* Its end, or its start, touches an inaccessible page. */
   const bool at_end = driver().schedule % 2 == 0;
   a.data = at_end ? a.pages + page_bytes - round_up(bytes, ALIGNMENT) : a.pages;
-  fill_slack(a);
-  memset(a.data, POISON, bytes);
+  if (!driver().dry) {
+    fill_slack(a);
+    memset(a.data, POISON, bytes);
+  }
   m.live[reinterpret_cast<uintptr_t>(a.pages)] = a;
   m.used += bytes;
   if (pooled) {
@@ -123,7 +125,7 @@ const unsigned char* damage(const Allocation& a) {
 }
 
 CUresult check(const Allocation& a) {
-  const unsigned char* p = damage(a);
+  const unsigned char* p = driver().dry ? nullptr : damage(a);
   if (!p) return CUDA_SUCCESS;
   fill_slack(a);
   driver().sticky = CUDA_ERROR_ILLEGAL_ADDRESS;
@@ -235,6 +237,14 @@ bool is_pinned(const void* host, size_t bytes) {
   --after;
   return key + bytes <= after->first + after->second;
 }
+
+bool take(size_t bytes) {
+  Memory& m = memory();
+  if (bytes > m.total - m.used) return false;
+  m.used += bytes;
+  return true;
+}
+void give_back(size_t bytes) { memory().used -= bytes; }
 
 void release_all_memory() {
   Memory& m = memory();

@@ -29,6 +29,10 @@ CUresult check_slack_of(const void* parameters, size_t bytes);
 /* A parameter that is the address of unregistered host memory, else null. */
 const void* find_host_pointer(const void* parameters, size_t bytes);
 
+/* What the driver keeps on the device for itself. */
+bool take(size_t bytes);
+void give_back(size_t bytes);
+
 void release_all_memory();
 
 }  // namespace emulator

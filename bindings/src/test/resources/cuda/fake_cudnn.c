@@ -1,4 +1,4 @@
-/* Stands for libcudnn: a 3x3 NHWC bf16 convolution computed plainly, on memory that the host can read. */
+/* Stands for libcudnn: an NHWC bf16 convolution and its gradients, plainly, on memory that the host can read. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,41 +65,96 @@ struct perf {
   size_t memory;
   int determinism, math, reserved[3];
 };
-int cudnnGetConvolutionForwardAlgorithm_v7(void* handle, struct shape* x, struct shape* w, struct convolution* c,
-                                           struct shape* y, int wanted, int* found, struct perf* perf) {
+/* All three ways: two operands, the convolution, a result. */
+static int choose(void* handle, void* a, void* b, struct convolution* c, void* result, int wanted, int* found,
+                  struct perf* perf, int algorithm) {
   *found = 1;
-  *perf = (struct perf){.algorithm = 1, .memory = 512, .math = 2};
-  return handle && x && w && c->math == 1 && y && wanted == 1 ? 0 : 2000;
+  *perf = (struct perf){.algorithm = algorithm, .memory = 512, .math = 2};
+  return handle && a && b && c->math == 1 && result && wanted == 1 ? 0 : 2000;
 }
-int cudnnGetConvolutionForwardWorkspaceSize(void* handle, struct shape* x, struct shape* w, struct convolution* c,
-                                            struct shape* y, int algorithm, size_t* bytes) {
+static int size(void* handle, void* a, void* b, void* c, void* result, int algorithm, size_t* bytes, int expected) {
   *bytes = 512;
-  return handle && x && w && c && y && algorithm == 1 ? 0 : 2000;
+  return handle && a && b && c && result && algorithm == expected ? 0 : 2000;
 }
-int cudnnConvolutionForward(void* handle, const float* alpha, struct shape* tx, const uint16_t* x,
-                            struct shape* tw, const uint16_t* w, struct convolution* c, int algorithm,
-                            void* workspace, size_t bytes, const float* beta, struct shape* ty, uint16_t* y) {
-  static const int expected[8] = {1, 1, 1, 1, 1, 1, 1, 0};
-  if (!handle || !stream_in_use || algorithm != 1 || !workspace || bytes != 512 || c->math != 2) return 2000;
-  if (memcmp(c->parameters, expected, sizeof expected) || *alpha != 1 || *beta != 0) return 2000;
-  if (tx->format != 1 || tw->format != 1 || ty->format != 1 || tx->type != 9 || tw->type != 9 || ty->type != 9) {
-    return 2000;
+#define CHOICE(way, number)                                                                                           \
+  int cudnnGetConvolution##way##Algorithm_v7(void* handle, void* a, void* b, struct convolution* c, void* result,     \
+                                             int wanted, int* found, struct perf* perf) {                             \
+    return choose(handle, a, b, c, result, wanted, found, perf, number);                                              \
+  }                                                                                                                   \
+  int cudnnGetConvolution##way##WorkspaceSize(void* handle, void* a, void* b, void* c, void* result, int algorithm,   \
+                                              size_t* bytes) {                                                        \
+    return size(handle, a, b, c, result, algorithm, bytes, number);                                                   \
   }
-  const int inputs = tx->extent[1], height = tx->extent[2], width = tx->extent[3], outputs = ty->extent[1];
-  if (tw->extent[0] != outputs || tw->extent[1] != inputs || tw->extent[2] != 3 || tw->extent[3] != 3) return 2000;
-  for (int n = 0; n < tx->extent[0]; n++)
-    for (int i = 0; i < height; i++)
-      for (int j = 0; j < width; j++)
-        for (int o = 0; o < outputs; o++) {
-          float sum = 0;
-          for (int tap = 0; tap < 9; tap++) {
-            const int row = i + tap / 3 - 1, column = j + tap % 3 - 1;
+CHOICE(Forward, 1)
+CHOICE(BackwardData, 2)
+CHOICE(BackwardFilter, 3)
+
+struct operands {
+  const struct shape *tx, *tw, *ty;
+  const struct convolution* c;
+};
+static int refuses(struct operands o) {
+  const struct shape *tx = o.tx, *tw = o.tw, *ty = o.ty;
+  const int kernel = tw->extent[2], pad = (kernel - 1) / 2, stride = o.c->parameters[2];
+  const int expected[8] = {pad, pad, stride, stride, 1, 1, 1, 0};
+  if (memcmp(o.c->parameters, expected, sizeof expected) || o.c->math != 2) return 1;
+  if (tx->format != 1 || tw->format != 1 || ty->format != 1 || tx->type != 9 || tw->type != 9 || ty->type != 9) {
+    return 1;
+  }
+  for (int i = 2; i < 4; i++) {
+    if (tw->extent[i] != kernel || ty->extent[i] != (tx->extent[i] + stride - 1) / stride) return 1;
+  }
+  return tx->extent[0] != ty->extent[0] || tw->extent[0] != ty->extent[1] || tw->extent[1] != tx->extent[1];
+}
+/* Adds to the one of the three that is a sum: result[..] += first[..] * second[..] for each term of the convolution. */
+static void run(struct operands o, const uint16_t* x, const uint16_t* w, const uint16_t* y, float* sums) {
+  const int inputs = o.tx->extent[1], height = o.tx->extent[2], width = o.tx->extent[3];
+  const int outputs = o.ty->extent[1], rows = o.ty->extent[2], columns = o.ty->extent[3];
+  const int kernel = o.tw->extent[2], pad = o.c->parameters[0], stride = o.c->parameters[2];
+  for (int n = 0; n < o.tx->extent[0]; n++)
+    for (int i = 0; i < rows; i++)
+      for (int j = 0; j < columns; j++)
+        for (int k = 0; k < outputs; k++)
+          for (int tap = 0; tap < kernel * kernel; tap++) {
+            const int row = i * stride + tap / kernel - pad, column = j * stride + tap % kernel - pad;
             if (row < 0 || row >= height || column < 0 || column >= width) continue;
-            for (int k = 0; k < inputs; k++) {
-              sum += wide(x[((n * height + row) * width + column) * inputs + k]) * wide(w[(o * 9 + tap) * inputs + k]);
+            for (int c = 0; c < inputs; c++) {
+              const int at_x = ((n * height + row) * width + column) * inputs + c;
+              const int at_w = (k * kernel * kernel + tap) * inputs + c;
+              const int at_y = ((n * rows + i) * columns + j) * outputs + k;
+              if (!y) sums[at_y] += wide(x[at_x]) * wide(w[at_w]);
+              if (!x) sums[at_x] += wide(w[at_w]) * wide(y[at_y]);
+              if (!w) sums[at_w] += wide(x[at_x]) * wide(y[at_y]);
             }
           }
-          y[((n * height + i) * width + j) * outputs + o] = narrow(sum);
-        }
+}
+static int compute(void* handle, const float* alpha, const float* beta, struct operands o, const uint16_t* x,
+                   const uint16_t* w, const uint16_t* y, uint16_t* result, const struct shape* t, int algorithm,
+                   int expected, void* workspace, size_t bytes) {
+  if (!handle || !stream_in_use || algorithm != expected || !workspace || bytes != 512) return 2000;
+  if (refuses(o) || *alpha != 1 || *beta != 0) return 2000;
+  const int n = t->extent[0] * t->extent[1] * t->extent[2] * t->extent[3];
+  float* sums = calloc(n, sizeof *sums);
+  run(o, x, w, y, sums);
+  for (int i = 0; i < n; i++) result[i] = narrow(sums[i]);
+  free(sums);
   return 0;
+}
+int cudnnConvolutionForward(void* handle, const float* alpha, struct shape* tx, const uint16_t* x, struct shape* tw,
+                            const uint16_t* w, struct convolution* c, int algorithm, void* workspace, size_t bytes,
+                            const float* beta, struct shape* ty, uint16_t* y) {
+  const struct operands o = {tx, tw, ty, c};
+  return compute(handle, alpha, beta, o, x, w, NULL, y, ty, algorithm, 1, workspace, bytes);
+}
+int cudnnConvolutionBackwardData(void* handle, const float* alpha, struct shape* tw, const uint16_t* w,
+                                 struct shape* ty, const uint16_t* dy, struct convolution* c, int algorithm,
+                                 void* workspace, size_t bytes, const float* beta, struct shape* tx, uint16_t* dx) {
+  const struct operands o = {tx, tw, ty, c};
+  return compute(handle, alpha, beta, o, NULL, w, dy, dx, tx, algorithm, 2, workspace, bytes);
+}
+int cudnnConvolutionBackwardFilter(void* handle, const float* alpha, struct shape* tx, const uint16_t* x,
+                                   struct shape* ty, const uint16_t* dy, struct convolution* c, int algorithm,
+                                   void* workspace, size_t bytes, const float* beta, struct shape* tw, uint16_t* dw) {
+  const struct operands o = {tx, tw, ty, c};
+  return compute(handle, alpha, beta, o, x, NULL, dy, dw, tw, algorithm, 3, workspace, bytes);
 }

@@ -48,6 +48,7 @@ public class LinearBackwardBenchmark extends OperatorBenchmark {
     Tensor dBias = gradients.part(2, out);
     Tensor dScale = scaled ? gradients.part(3, out) : null;
     LinearOps ops = trial.backend().linear();
+    Tensor packed = ops.packLinear(weight.tensor(), trial.memory());
     LongToDoubleFunction dz =
         i ->
             dy.at(i)
@@ -63,6 +64,7 @@ public class LinearBackwardBenchmark extends OperatorBenchmark {
             ops.linearBackward(
                 x.tensor(),
                 weight.tensor(),
+                packed,
                 bias.tensor(),
                 gelu ? Activation.GELU : Activation.NONE,
                 gelu ? before.tensor() : null,

@@ -105,7 +105,7 @@ final class OperatorProfile {
   private static String shape(String name, Object[] a) {
     return switch (name) {
       case "linear" -> " " + rows(a[0]) + ", " + last(a[0]) + " to " + last(a[6]);
-      case "linearBackward" -> " " + rows(a[6]) + ", " + last(a[0]) + " to " + last(a[6]);
+      case "linearBackward" -> " " + rows(a[7]) + ", " + last(a[0]) + " to " + last(a[7]);
       case "activatedLinear" -> " " + rows(a[0]) + ", " + last(a[0]) + " to " + last(a[5]);
       case "activatedLinearBackward" -> " " + rows(a[4]) + ", " + last(a[0]) + " to " + last(a[4]);
       case "conv2d", "conv2dBackward" -> {
@@ -134,8 +134,8 @@ final class OperatorProfile {
     return switch (name) {
       case "linear" -> 2.0 * rows(a[0]) * last(a[0]) * last(a[6]);
       case "linearBackward" -> {
-        double product = 2.0 * rows(a[6]) * last(a[1]) * last(a[6]);
-        yield product * ((a[7] == null ? 0 : 1) + (a[9] == null ? 0 : 1));
+        double product = 2.0 * rows(a[7]) * last(a[1]) * last(a[7]);
+        yield product * ((a[8] == null ? 0 : 1) + (a[10] == null ? 0 : 1));
       }
       case "activatedLinear" -> 2.0 * rows(a[0]) * last(a[0]) * last(a[5]);
       case "activatedLinearBackward" -> {

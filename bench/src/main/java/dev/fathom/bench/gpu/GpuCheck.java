@@ -57,7 +57,6 @@ public final class GpuCheck implements Callable<Integer> {
   private static final int LAUNCHES = 500;
 
   private static final int STEPS = 20;
-  private static final int MOST_CONVOLVED = 8;
   private static final double PEER_SECONDS = 20;
 
   @Spec private CommandSpec spec;
@@ -179,11 +178,17 @@ public final class GpuCheck implements Callable<Integer> {
       attempt("launches", () -> LaunchCost.run(small ? 100 : LAUNCHES, budget, results));
     }
     if (wanted("kernels")) {
-      attempt("kernels", this::kernels);
+      ModelConfig first = config(models.getFirst());
+      long parameters = new NetworkRates(first, side, 1, small, results).parameters();
+      attempt("kernels", () -> kernels(rates -> rates.first(first, parameters)));
     }
     Map<String, float[]> depths = new HashMap<>();
     for (String name : models) {
       networks(name, depths);
+    }
+    if (wanted("kernels")) {
+      List<ModelConfig> all = models.stream().map(GpuCheck::config).toList();
+      attempt("kernels of other sizes", () -> kernels(rates -> rates.others(all)));
     }
     Path program = peerProgram != null ? peerProgram : bundle.resolve("bench/gpu_peer.py");
     for (String name : models) {
@@ -195,6 +200,8 @@ public final class GpuCheck implements Callable<Integer> {
     }
     if (budget.refused()) {
       results.note("what is missing had no time left");
+    } else if (wanted("kernels")) {
+      results.noteKernelsWithoutRows();
     }
     results.write();
     spec.commandLine().getOut().print(results.markdown());
@@ -229,28 +236,17 @@ public final class GpuCheck implements Callable<Integer> {
     }
   }
 
-  private void kernels() throws IOException, InterruptedException {
+  /** A part of the rates of kernels. */
+  @FunctionalInterface
+  private interface Part {
+    void run(KernelRates rates) throws IOException;
+  }
+
+  private void kernels(Part part) throws IOException {
     try (CudaBackend backend = new CudaBackend(GpuKernels.OWN);
         GpuTimer timer = new GpuTimer(backend.stream(), small ? 1 : 9, small);
-        KernelRates rates = new KernelRates(backend, timer, budget, results, small)) {
-      rates.peaks();
-      for (String name : models) {
-        ModelConfig model = config(name);
-        long tokens = MemoryRates.tokens(model, side);
-        for (int batch : batches) {
-          quietly(name + " linear " + batch, () -> rates.linear(model, batch, tokens));
-          quietly(name + " attention " + batch, () -> rates.attention(model, batch, tokens));
-        }
-        quietly(name + " gradients", () -> rates.linearBackward(model, largest(), tokens));
-        int pictures = Math.min(largest(), MOST_CONVOLVED);
-        quietly(
-            name + " convolutions",
-            () -> rates.convolutions(model, pictures, side / model.patch()));
-        results.write();
-      }
-      ModelConfig first = config(models.getFirst());
-      long parameters = new NetworkRates(first, side, 1, small, results).parameters();
-      new MemoryRates(backend, timer, results).run(first, largest(), side, parameters);
+        Rig rig = new Rig(backend, timer, budget, results, small)) {
+      part.run(new KernelRates(rig, batches, side));
     }
   }
 

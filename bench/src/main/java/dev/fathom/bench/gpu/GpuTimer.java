@@ -21,6 +21,7 @@ final class GpuTimer implements AutoCloseable {
   private static final double LEAST_MS = 2;
 
   private static final int WARM_RUNS = 5;
+  private static final int FEW_WARM_RUNS = 1;
   private static final int MOST_RUNS_OF_A_GROUP = 200;
 
   private final CudaStream stream;
@@ -28,6 +29,7 @@ final class GpuTimer implements AutoCloseable {
   private final CudaEvent end;
   private final DeviceMemory flush;
   private final int samples;
+  private final int warmRuns;
 
   /**
    * A timer.
@@ -39,6 +41,7 @@ final class GpuTimer implements AutoCloseable {
     CudaContext context = stream.context();
     this.stream = stream;
     this.samples = samples;
+    warmRuns = small ? FEW_WARM_RUNS : WARM_RUNS;
     start = context.newEvent(true);
     end = context.newEvent(true);
     flush = context.allocate(small ? 4096 : FLUSH_BYTES);
@@ -55,7 +58,7 @@ final class GpuTimer implements AutoCloseable {
    * @param work gives work to the stream
    */
   double warm(Runnable work) {
-    for (int i = 0; i < WARM_RUNS; i++) {
+    for (int i = 0; i < warmRuns; i++) {
       work.run();
     }
     double once = once(work, 1);
@@ -69,7 +72,7 @@ final class GpuTimer implements AutoCloseable {
 
   /** The same for long work: groups of so many runs, without a wait within a group. */
   double grouped(Runnable work, int runs) {
-    for (int i = 0; i < WARM_RUNS; i++) {
+    for (int i = 0; i < warmRuns; i++) {
       work.run();
     }
     List<Double> times = new ArrayList<>();
@@ -81,7 +84,7 @@ final class GpuTimer implements AutoCloseable {
 
   /** The same with the caches emptied before each run: as a layer finds it within a network. */
   double cold(Runnable work) {
-    for (int i = 0; i < WARM_RUNS; i++) {
+    for (int i = 0; i < warmRuns; i++) {
       work.run();
     }
     List<Double> times = new ArrayList<>();

@@ -15,32 +15,47 @@ import java.util.Random;
  */
 final class Operands implements AutoCloseable {
 
-  private static final int SEED_NUMBERS = 1 << 20;
+  private static final int SEED_NUMBERS = 1 << 16;
+  private static final float[] NUMBERS = new float[SEED_NUMBERS];
+  private static final float[] POSITIVE = new float[SEED_NUMBERS];
+
+  static {
+    Random random = new Random(7);
+    for (int i = 0; i < SEED_NUMBERS; i++) {
+      NUMBERS[i] = (float) random.nextGaussian();
+      POSITIVE[i] = 0.1f + Math.abs(NUMBERS[i]);
+    }
+  }
 
   private final CudaBackend backend;
   private final BlockMemory memory;
-  private final float[] numbers = new float[SEED_NUMBERS];
 
   Operands(CudaBackend backend) {
     this.backend = backend;
     memory = backend.newMemory();
-    Random random = new Random(7);
-    for (int i = 0; i < numbers.length; i++) {
-      numbers[i] = (float) random.nextGaussian();
-    }
+  }
+
+  /** The memory that the operands are of. */
+  BlockMemory memory() {
+    return memory;
   }
 
   /** Activations, of a normal distribution. */
   Tensor elements(long... shape) {
-    return filled(memory.allocate(backend.activationType(), shape));
+    return filled(NUMBERS, memory.allocate(backend.activationType(), shape));
   }
 
   /** Float32 numbers, of a normal distribution. */
   Tensor floats(long... shape) {
-    return filled(memory.allocate(ElementType.FLOAT32, shape));
+    return filled(NUMBERS, memory.allocate(ElementType.FLOAT32, shape));
   }
 
-  private Tensor filled(Tensor tensor) {
+  /** Float32 numbers of 0.1 and more, as depths are. */
+  Tensor positive(long... shape) {
+    return filled(POSITIVE, memory.allocate(ElementType.FLOAT32, shape));
+  }
+
+  private Tensor filled(float[] numbers, Tensor tensor) {
     long done = Math.min(tensor.size(), SEED_NUMBERS);
     backend.transfer().write(Arrays.copyOf(numbers, Math.toIntExact(done)), tensor.slice(0, done));
     while (done < tensor.size()) {

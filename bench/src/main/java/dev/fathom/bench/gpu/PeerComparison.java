@@ -107,7 +107,7 @@ final class PeerComparison {
   }
 
   private void attention(ModelConfig model) throws IOException {
-    long tokens = MemoryRates.tokens(model, side);
+    long tokens = new NetworkShape(model, 1, side).tokens();
     for (int batch : batches) {
       for (String way : List.of("forward", "backward")) {
         for (String implementation : List.of("flash", "cudnn")) {
@@ -115,7 +115,7 @@ final class PeerComparison {
               "attention %s %s %d %d %d %d"
                   .formatted(implementation, way, batch, model.heads(), tokens, model.headDim()),
               implementation,
-              KernelRates.ATTENTION,
+              AttentionRates.SECTION,
               "%s %s, batch %d, %d tokens".formatted(way, model.name(), batch, tokens));
         }
       }
@@ -126,7 +126,7 @@ final class PeerComparison {
     peer.beside(
         "ssi %d %d".formatted(largest, side),
         "PyTorch",
-        MemoryRates.SECTION,
+        LossRates.SECTION,
         "scale-shift-invariant loss and gradient, batch %d, %d x %d"
             .formatted(largest, side, side));
   }

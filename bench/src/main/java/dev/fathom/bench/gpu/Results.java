@@ -6,11 +6,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.SerializationFeature;
@@ -34,6 +37,7 @@ final class Results {
   private final List<Tests> tests = new ArrayList<>();
   private final List<Row> rows = new ArrayList<>();
   private final List<String> notes = new ArrayList<>();
+  private final Set<String> launched = new TreeSet<>();
   private double peakFlop;
   private double peakBytes;
 
@@ -77,10 +81,28 @@ final class Results {
     return false;
   }
 
-  /** What the machine reached, in TFLOP/s and GB/s: the measure of the shares. */
-  void peaks(double flop, double bytes) {
-    peakFlop = flop;
-    peakBytes = bytes;
+  /** What whole networks launch: kernels that should have a row of their own. */
+  void launched(Collection<String> kernels) {
+    launched.addAll(kernels);
+  }
+
+  /** Notes kernels that whole networks launch and no row has. */
+  void noteKernelsWithoutRows() {
+    Set<String> missing = new TreeSet<>(launched);
+    rows.forEach(row -> row.kernels().forEach(missing::remove));
+    if (!missing.isEmpty()) {
+      note("launched by a network, without a rate: " + String.join(", ", missing));
+    }
+  }
+
+  /** What the machine reached in TFLOP/s: the measure of the shares. */
+  void peakFlop(double rate) {
+    peakFlop = rate;
+  }
+
+  /** What it reached in GB/s. */
+  void peakBytes(double rate) {
+    peakBytes = rate;
   }
 
   /** Whether all tests passed. */
@@ -126,7 +148,8 @@ final class Results {
   }
 
   private String table(List<Row> members) {
-    Table table = new Table("what", "ms:", "rate:", "of peak:", "peers: ms, our time over theirs");
+    Table table =
+        new Table("what", "ms:", "rate:", "of peak:", "peers: ms, our time over theirs", "kernels");
     for (Row row : members) {
       Double share = share(row);
       table.row(
@@ -142,7 +165,10 @@ final class Results {
                       peer.name(),
                       Table.number(peer.ms()),
                       row.ms() / peer.ms()))
-              .collect(Collectors.joining("; ")));
+              .collect(Collectors.joining("; ")),
+          row.kernels().stream()
+              .map(kernel -> kernel.replaceFirst("^fathom_", ""))
+              .collect(Collectors.joining(", ")));
     }
     return table.markdown();
   }
@@ -165,6 +191,7 @@ final class Results {
         figure.put("unit", row.unit().rate());
       }
       figure.put("peers", row.peers());
+      figure.put("kernels", row.kernels());
       figures.add(figure);
     }
     root.put("rows", figures);

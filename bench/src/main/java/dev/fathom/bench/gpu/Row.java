@@ -1,6 +1,7 @@
 package dev.fathom.bench.gpu;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 
 /**
@@ -12,8 +13,16 @@ import java.util.List;
  * @param amount floating-point operations or bytes, 0 where neither is counted
  * @param unit of the amount
  * @param peers others that do the same, in the same run
+ * @param kernels what was launched, by name; empty where nobody looked
  */
-record Row(String section, String name, double ms, double amount, Unit unit, List<Peer> peers) {
+record Row(
+    String section,
+    String name,
+    double ms,
+    double amount,
+    Unit unit,
+    List<Peer> peers,
+    List<String> kernels) {
 
   /** What is counted. */
   enum Unit {
@@ -48,18 +57,19 @@ record Row(String section, String name, double ms, double amount, Unit unit, Lis
 
   Row {
     peers = List.copyOf(peers);
+    kernels = List.copyOf(kernels);
   }
 
   static Row flop(String section, String name, double ms, double flop, List<Peer> peers) {
-    return new Row(section, name, ms, flop, Unit.FLOP, peers);
+    return new Row(section, name, ms, flop, Unit.FLOP, peers, List.of());
   }
 
   static Row bytes(String section, String name, double ms, double bytes) {
-    return new Row(section, name, ms, bytes, Unit.BYTE, List.of());
+    return new Row(section, name, ms, bytes, Unit.BYTE, List.of(), List.of());
   }
 
   static Row time(String section, String name, double ms) {
-    return new Row(section, name, ms, 0, Unit.NONE, List.of());
+    return new Row(section, name, ms, 0, Unit.NONE, List.of(), List.of());
   }
 
   /** The rate in the unit's unit, 0 without an amount. */
@@ -71,6 +81,11 @@ record Row(String section, String name, double ms, double amount, Unit unit, Lis
   Row beside(Peer peer) {
     List<Peer> all = new ArrayList<>(peers);
     all.add(peer);
-    return new Row(section, name, ms, amount, unit, all);
+    return new Row(section, name, ms, amount, unit, all, kernels);
+  }
+
+  /** The same with what was launched. */
+  Row by(Collection<String> launched) {
+    return new Row(section, name, ms, amount, unit, peers, List.copyOf(launched));
   }
 }

@@ -1,6 +1,7 @@
 package dev.fathom.bench.gpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -53,7 +54,9 @@ class GpuCheckTest {
           "tiny fc1, batch 1",
           "backward tiny, batch 1, 5 tokens",
           "tiny qkv dW",
-          "16 channels, 16 x 16",
+          "residual unit, second, batch 1, 16 to 16 channels, 8 x 8",
+          "output_conv2 dW, batch 1, 8 to 32 channels, 16 x 16 read as 28 x 28",
+          "linear90_128x64",
           "scale-shift-invariant loss",
           "AdamW",
           "launch by launch",
@@ -61,6 +64,7 @@ class GpuCheckTest {
         }) {
       assertTrue(table.contains(expected), expected + " is missing in\n" + table);
     }
+    assertFalse(table.contains("without a rate"), table);
     assertTrue(Files.size(folder.resolve("check.json")) > 0);
   }
 

@@ -9,14 +9,16 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * cuDNN's 3x3 convolution, by the algorithm that its heuristic puts first for the shape; it is
- * asked once for each shape.
+ * cuDNN's convolution and its gradients, by the algorithm that its heuristic puts first for the
+ * shape; it is asked once for each shape.
  */
 final class CudnnConv implements ConvProvider {
 
@@ -35,12 +37,29 @@ final class CudnnConv implements ConvProvider {
   private static final int PERF_STATUS = 4;
   private static final int PERF_MATH_TYPE = 28;
 
-  private record Shape(int batch, int height, int width, int inputs, int outputs) {}
+  /** What is computed. All three functions take two operands, the convolution and a result. */
+  private enum Way {
+    FORWARD("Forward"),
+    INPUT_GRADIENT("BackwardData"),
+    WEIGHT_GRADIENT("BackwardFilter");
+
+    private final String function;
+    private final String ask;
+    private final String size;
+
+    Way(String infix) {
+      function = "cudnnConvolution" + infix;
+      ask = "cudnnGetConvolution" + infix + "Algorithm_v7";
+      size = "cudnnGetConvolution" + infix + "WorkspaceSize";
+    }
+  }
+
+  private record Work(Way way, Shape shape) {}
 
   private record Plan(
-      MemorySegment x,
-      MemorySegment w,
-      MemorySegment y,
+      MemorySegment first,
+      MemorySegment second,
+      MemorySegment result,
       MemorySegment convolution,
       int algorithm,
       @Nullable DeviceMemory workspace) {}
@@ -48,12 +67,12 @@ final class CudnnConv implements ConvProvider {
   private final VendorSymbols library;
   private final CudaContext context;
   private final Arena arena = Arena.ofShared();
-  private final Map<Shape, Plan> plans = new HashMap<>();
+  private final Map<Work, Plan> plans = new HashMap<>();
   private final MemorySegment one;
   private final MemorySegment zero;
   private final MemorySegment handle;
   private final MethodHandle setStream;
-  private final MethodHandle forward;
+  private final Map<Way, MethodHandle> functions = new EnumMap<>(Way.class);
 
   private CudnnConv(VendorSymbols library, CudaContext context) throws IOException {
     this.library = library;
@@ -61,22 +80,25 @@ final class CudnnConv implements ConvProvider {
     this.one = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1f);
     this.zero = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 0f);
     this.setStream = library.handle("cudnnSetStream", POINTER, LONG);
-    this.forward =
-        library.handle(
-            "cudnnConvolutionForward",
-            POINTER,
-            POINTER,
-            POINTER,
-            LONG,
-            POINTER,
-            LONG,
-            POINTER,
-            INT,
-            LONG,
-            LONG,
-            POINTER,
-            POINTER,
-            LONG);
+    for (Way way : Way.values()) {
+      functions.put(
+          way,
+          library.handle(
+              way.function,
+              POINTER,
+              POINTER,
+              POINTER,
+              LONG,
+              POINTER,
+              LONG,
+              POINTER,
+              INT,
+              LONG,
+              LONG,
+              POINTER,
+              POINTER,
+              LONG));
+    }
     context.makeCurrent();
     this.handle = create("");
   }
@@ -91,138 +113,161 @@ final class CudnnConv implements ConvProvider {
   }
 
   @Override
-  public synchronized void convolve(
-      CudaStream stream,
-      int batch,
-      int height,
-      int width,
-      int inputs,
-      int outputs,
-      DeviceMemory x,
-      DeviceMemory w,
-      DeviceMemory y) {
-    VendorLibraries.require(x, "x", batch, height, width, inputs);
-    VendorLibraries.require(w, "w", outputs, 3, 3, inputs);
-    VendorLibraries.require(y, "y", batch, height, width, outputs);
+  public void convolve(
+      CudaStream stream, Shape shape, DeviceMemory x, DeviceMemory w, DeviceMemory y) {
+    shape.requireInput(x, "x");
+    shape.requireWeight(w, "w");
+    shape.requireOutput(y, "y");
+    run(new Work(Way.FORWARD, shape), stream, x, w, y);
+  }
+
+  @Override
+  public void inputGradient(
+      CudaStream stream, Shape shape, DeviceMemory w, DeviceMemory dy, DeviceMemory dx) {
+    shape.requireWeight(w, "w");
+    shape.requireOutput(dy, "dy");
+    shape.requireInput(dx, "dx");
+    run(new Work(Way.INPUT_GRADIENT, shape), stream, w, dy, dx);
+  }
+
+  @Override
+  public void weightGradient(
+      CudaStream stream, Shape shape, DeviceMemory x, DeviceMemory dy, DeviceMemory dw) {
+    shape.requireInput(x, "x");
+    shape.requireOutput(dy, "dy");
+    shape.requireWeight(dw, "dw");
+    run(new Work(Way.WEIGHT_GRADIENT, shape), stream, x, dy, dw);
+  }
+
+  private synchronized void run(
+      Work work, CudaStream stream, DeviceMemory first, DeviceMemory second, DeviceMemory result) {
     context.makeCurrent();
-    Shape shape = new Shape(batch, height, width, inputs, outputs);
-    Plan plan = plans.get(shape);
+    Plan plan = plans.get(work);
     if (plan == null) {
-      plan = plan(shape);
-      plans.put(shape, plan);
+      plan = plan(work);
+      plans.put(work, plan);
     }
     long workspace = plan.workspace == null ? 0 : plan.workspace.address();
     long bytes = plan.workspace == null ? 0 : plan.workspace.byteSize();
+    MethodHandle function = Objects.requireNonNull(functions.get(work.way));
     int status;
     try {
       library.check((int) setStream.invokeExact(handle, stream.handle()), "cudnnSetStream");
       status =
           (int)
-              forward.invokeExact(
+              function.invokeExact(
                   handle,
                   one,
-                  plan.x,
-                  x.address(),
-                  plan.w,
-                  w.address(),
+                  plan.first,
+                  first.address(),
+                  plan.second,
+                  second.address(),
                   plan.convolution,
                   plan.algorithm,
                   workspace,
                   bytes,
                   zero,
-                  plan.y,
-                  y.address());
+                  plan.result,
+                  result.address());
     } catch (Throwable e) {
       throw CudaSymbols.unexpected(e);
     }
-    library.check(status, "cudnnConvolutionForward");
+    library.check(status, work.way.function);
   }
 
-  private Plan plan(Shape shape) {
+  private Plan plan(Work work) {
+    Shape shape = work.shape;
     try (Arena call = Arena.ofConfined()) {
-      MemorySegment x = tensor(shape, shape.inputs);
-      MemorySegment y = tensor(shape, shape.outputs);
-      MemorySegment w = create("FilterDescriptor");
-      call(
-          "cudnnSetFilter4dDescriptor",
-          library.handle("cudnnSetFilter4dDescriptor", POINTER, INT, INT, INT, INT, INT, INT),
-          w,
-          DATA_BFLOAT16,
-          TENSOR_NHWC,
-          shape.outputs,
-          shape.inputs,
-          3,
-          3);
-      MemorySegment convolution = create("ConvolutionDescriptor");
-      // Padding, stride and dilation, each for height and width.
-      call(
-          "cudnnSetConvolution2dDescriptor",
-          library.handle(
-              "cudnnSetConvolution2dDescriptor", POINTER, INT, INT, INT, INT, INT, INT, INT, INT),
-          convolution,
-          1,
-          1,
-          1,
-          1,
-          1,
-          1,
-          CROSS_CORRELATION,
-          DATA_FLOAT);
+      MemorySegment x = tensor(shape.batch(), shape.inputs(), shape.height(), shape.width());
+      MemorySegment y = tensor(shape.batch(), shape.outputs(), shape.outHeight(), shape.outWidth());
+      MemorySegment w = filter(shape);
+      MemorySegment convolution = convolution(shape);
       setMathType(convolution, TENSOR_OP_MATH);
+      MemorySegment first = work.way == Way.INPUT_GRADIENT ? w : x;
+      MemorySegment second = work.way == Way.FORWARD ? w : y;
+      MemorySegment result =
+          switch (work.way) {
+            case FORWARD -> y;
+            case INPUT_GRADIENT -> x;
+            case WEIGHT_GRADIENT -> w;
+          };
       MemorySegment found = call.allocate(ValueLayout.JAVA_INT);
       MemorySegment perf = call.allocate(PERF_BYTES, Long.BYTES);
       call(
-          "cudnnGetConvolutionForwardAlgorithm_v7",
+          work.way.ask,
           library.handle(
-              "cudnnGetConvolutionForwardAlgorithm_v7",
-              POINTER,
-              POINTER,
-              POINTER,
-              POINTER,
-              POINTER,
-              INT,
-              POINTER,
-              POINTER),
+              work.way.ask, POINTER, POINTER, POINTER, POINTER, POINTER, INT, POINTER, POINTER),
           handle,
-          x,
-          w,
+          first,
+          second,
           convolution,
-          y,
+          result,
           1,
           found,
           perf);
       if (found.get(ValueLayout.JAVA_INT, 0) < 1) {
-        throw new CudaException(
-            "cudnnGetConvolutionForwardAlgorithm_v7", 3000, "status 3000", "none for " + shape);
+        throw new CudaException(work.way.ask, 3000, "status 3000", "none for " + shape);
       }
-      library.check(
-          perf.get(ValueLayout.JAVA_INT, PERF_STATUS), "cudnnGetConvolutionForwardAlgorithm_v7");
+      library.check(perf.get(ValueLayout.JAVA_INT, PERF_STATUS), work.way.ask);
       setMathType(convolution, perf.get(ValueLayout.JAVA_INT, PERF_MATH_TYPE));
       int algorithm = perf.get(ValueLayout.JAVA_INT, 0);
       MemorySegment size = call.allocate(ValueLayout.JAVA_LONG);
       call(
-          "cudnnGetConvolutionForwardWorkspaceSize",
-          library.handle(
-              "cudnnGetConvolutionForwardWorkspaceSize",
-              POINTER,
-              POINTER,
-              POINTER,
-              POINTER,
-              POINTER,
-              INT,
-              POINTER),
+          work.way.size,
+          library.handle(work.way.size, POINTER, POINTER, POINTER, POINTER, POINTER, INT, POINTER),
           handle,
-          x,
-          w,
+          first,
+          second,
           convolution,
-          y,
+          result,
           algorithm,
           size);
       long bytes = size.get(ValueLayout.JAVA_LONG, 0);
-      return new Plan(x, w, y, convolution, algorithm, bytes == 0 ? null : context.allocate(bytes));
+      return new Plan(
+          first,
+          second,
+          result,
+          convolution,
+          algorithm,
+          bytes == 0 ? null : context.allocate(bytes));
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }
+  }
+
+  private MemorySegment filter(Shape shape) throws IOException {
+    MemorySegment w = create("FilterDescriptor");
+    call(
+        "cudnnSetFilter4dDescriptor",
+        library.handle("cudnnSetFilter4dDescriptor", POINTER, INT, INT, INT, INT, INT, INT),
+        w,
+        DATA_BFLOAT16,
+        TENSOR_NHWC,
+        shape.outputs(),
+        shape.inputs(),
+        shape.kernel(),
+        shape.kernel());
+    return w;
+  }
+
+  private MemorySegment convolution(Shape shape) throws IOException {
+    MemorySegment convolution = create("ConvolutionDescriptor");
+    int padding = (shape.kernel() - 1) / 2;
+    // Padding, stride and dilation, each for height and width.
+    call(
+        "cudnnSetConvolution2dDescriptor",
+        library.handle(
+            "cudnnSetConvolution2dDescriptor", POINTER, INT, INT, INT, INT, INT, INT, INT, INT),
+        convolution,
+        padding,
+        padding,
+        shape.stride(),
+        shape.stride(),
+        1,
+        1,
+        CROSS_CORRELATION,
+        DATA_FLOAT);
+    return convolution;
   }
 
   private void setMathType(MemorySegment convolution, int type) throws IOException {
@@ -233,7 +278,7 @@ final class CudnnConv implements ConvProvider {
         type);
   }
 
-  private MemorySegment tensor(Shape shape, int channels) throws IOException {
+  private MemorySegment tensor(int batch, int channels, int height, int width) throws IOException {
     MemorySegment tensor = create("TensorDescriptor");
     call(
         "cudnnSetTensor4dDescriptor",
@@ -241,10 +286,10 @@ final class CudnnConv implements ConvProvider {
         tensor,
         TENSOR_NHWC,
         DATA_BFLOAT16,
-        shape.batch,
+        batch,
         channels,
-        shape.height,
-        shape.width);
+        height,
+        width);
     return tensor;
   }
 

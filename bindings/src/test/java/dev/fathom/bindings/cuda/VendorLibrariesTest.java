@@ -190,36 +190,84 @@ class VendorLibrariesTest {
     assertEquals(0, left, "objects of the library that were not destroyed");
   }
 
-  @Test
-  void cudnnGetAPaddedCrossCorrelation() throws Exception {
-    Path library = compile("fake_cudnn");
-    int batch = 2;
-    int height = 3;
-    int width = 4;
-    int inputs = 2;
-    int outputs = 3;
-    int[] x = numbers(batch * height * width * inputs, 2);
-    int[] w = numbers(outputs * 9 * inputs, 4);
-    try (ConvProvider convolution = CudnnConv.open(context, List.of(library.toString()))) {
-      assertTrue(convolution.name().startsWith("cuDNN ("));
-      DeviceMemory dx = tensor(x);
-      DeviceMemory dw = tensor(w);
-      DeviceMemory dy = tensor(new int[batch * height * width * outputs]);
-      convolution.convolve(stream, batch, height, width, inputs, outputs, dx, dw, dy);
-      convolution.convolve(stream, batch, height, width, inputs, outputs, dx, dw, dy);
-      float[] y = read(dy);
-      // The first picture's first pixel: only the taps from its centre on see the picture.
-      int sum = 0;
-      for (int tap : new int[] {4, 5, 7, 8}) {
-        int pixel = (tap / 3 - 1) * width + tap % 3 - 1;
-        for (int k = 0; k < inputs; k++) {
-          sum += x[pixel * inputs + k] * w[(2 * 9 + tap) * inputs + k];
+  /** A convolution and both of its gradients by the definition: [y, dx, dw]. */
+  private static int[][] convolved(ConvProvider.Shape s, int[] x, int[] w, int[] dy) {
+    int[] y = new int[dy.length];
+    int[] dx = new int[x.length];
+    int[] dw = new int[w.length];
+    int taps = s.kernel() * s.kernel();
+    for (int at = 0; at < y.length; at++) {
+      int o = at % s.outputs();
+      int column = at / s.outputs() % s.outWidth();
+      int row = at / s.outputs() / s.outWidth() % s.outHeight();
+      int picture = at / s.outputs() / s.outWidth() / s.outHeight();
+      for (int tap = 0; tap < taps; tap++) {
+        int v = row * s.stride() + tap / s.kernel() - (s.kernel() - 1) / 2;
+        int u = column * s.stride() + tap % s.kernel() - (s.kernel() - 1) / 2;
+        if (v < 0 || v >= s.height() || u < 0 || u >= s.width()) {
+          continue;
+        }
+        for (int i = 0; i < s.inputs(); i++) {
+          int inX = ((picture * s.height() + v) * s.width() + u) * s.inputs() + i;
+          int inW = (o * taps + tap) * s.inputs() + i;
+          y[at] += x[inX] * w[inW];
+          dx[inX] += w[inW] * dy[at];
+          dw[inW] += x[inX] * dy[at];
         }
       }
-      assertEquals(sum, y[2]);
-      assertThrows(
-          IllegalArgumentException.class,
-          () -> convolution.convolve(stream, 3, height, width, inputs, outputs, dx, dw, dy));
+    }
+    return new int[][] {y, dx, dw};
+  }
+
+  private static void same(int[] expected, float[] actual) {
+    assertEquals(expected.length, actual.length);
+    for (int i = 0; i < expected.length; i++) {
+      assertEquals(expected[i], actual[i], "element " + i);
+    }
+  }
+
+  @Test
+  void cudnnGetsPaddedCrossCorrelationsAndTheirGradients() throws Exception {
+    Path library = compile("fake_cudnn");
+    try (ConvProvider convolution = CudnnConv.open(context, List.of(library.toString()))) {
+      assertTrue(convolution.name().startsWith("cuDNN ("));
+      for (ConvProvider.Shape shape :
+          List.of(
+              new ConvProvider.Shape(2, 3, 4, 2, 3, 3, 1),
+              new ConvProvider.Shape(2, 5, 4, 3, 2, 3, 2),
+              new ConvProvider.Shape(1, 3, 2, 4, 3, 1, 1))) {
+        int[] x = numbers(shape.batch() * shape.height() * shape.width() * shape.inputs(), 2);
+        int[] w = numbers(shape.outputs() * shape.kernel() * shape.kernel() * shape.inputs(), 4);
+        int[] dy =
+            numbers(shape.batch() * shape.outHeight() * shape.outWidth() * shape.outputs(), 1);
+        int[][] expected = convolved(shape, x, w, dy);
+        DeviceMemory y = tensor(new int[dy.length]);
+        DeviceMemory dx = tensor(new int[x.length]);
+        DeviceMemory dw = tensor(new int[w.length]);
+        DeviceMemory operand = tensor(x);
+        DeviceMemory weight = tensor(w);
+        DeviceMemory gradient = tensor(dy);
+        // Twice: with the plan made and with the plan kept.
+        for (int i = 0; i < 2; i++) {
+          convolution.convolve(stream, shape, operand, weight, y);
+          convolution.inputGradient(stream, shape, weight, gradient, dx);
+          convolution.weightGradient(stream, shape, operand, gradient, dw);
+        }
+        same(expected[0], read(y));
+        same(expected[1], read(dx));
+        same(expected[2], read(dw));
+        ConvProvider.Shape larger =
+            new ConvProvider.Shape(3, 9, 9, shape.inputs(), shape.outputs(), 3, 1);
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> convolution.convolve(stream, larger, operand, weight, y));
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> convolution.inputGradient(stream, larger, weight, gradient, dx));
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> convolution.weightGradient(stream, larger, operand, gradient, dw));
+      }
     }
     assertNothingLeft(library);
   }

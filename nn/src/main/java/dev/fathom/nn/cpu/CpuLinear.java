@@ -109,6 +109,7 @@ final class CpuLinear extends CpuFamily implements LinearOps {
   public void linearBackward(
       @Nullable Tensor x,
       Tensor weight,
+      Tensor packed,
       @Nullable Tensor bias,
       Activation activation,
       @Nullable Tensor preActivation,

@@ -9,6 +9,11 @@ import dev.fathom.bindings.generated.cuda.fathom_cuda_attention_backward_args;
 import dev.fathom.nn.op.AttentionOps;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,8 +33,30 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
   /** Rows of delta that a block makes. */
   private static final int DELTA_ROWS = 32;
 
+  private final List<Kernel> forward = ofHeads("fathom_attention_");
+  private final Kernel forwardShort = new Kernel("fathom_attention_short_" + USUAL_HEAD);
+  private final Map<Shape90, Kernel> forward90 = new EnumMap<>(Shape90.class);
+  private final Kernel delta = new Kernel("fathom_attention_backward_delta");
+  private final List<Kernel> keys = ofHeads("fathom_attention_backward_keys_");
+  private final List<Kernel> queries = ofHeads("fathom_attention_backward_queries_");
+  private final Kernel backward90 = new Kernel("fathom_attention_backward90");
+
   CudaAttention(Engine engine) {
     super(engine);
+    for (Shape90 shape : Shape90.values()) {
+      forward90.put(shape, new Kernel(shape.kernel));
+    }
+  }
+
+  private List<Kernel> ofHeads(String name) {
+    return IntStream.rangeClosed(1, WIDEST_HEAD / HEAD_STEP)
+        .mapToObj(i -> new Kernel(name + i * HEAD_STEP))
+        .toList();
+  }
+
+  /** The kernel for heads of so many channels. */
+  private static Kernel ofHead(List<Kernel> kernels, long dim) {
+    return kernels.get(Math.toIntExact(dim / HEAD_STEP) - 1);
   }
 
   @Override
@@ -44,9 +71,9 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
       return;
     }
     long blocks = pairs * ceil(tokens, rows(dim));
-    String kernel = "fathom_attention_" + dim;
+    Kernel kernel = ofHead(forward, dim);
     if (dim == USUAL_HEAD && blocks < engine.multiprocessors()) {
-      kernel = "fathom_attention_short_" + dim;
+      kernel = forwardShort;
       blocks = pairs * ceil(tokens, FathomCuda.FATHOM_ATTENTION_SHORT_ROWS());
     }
     MemorySegment args = Native.arguments(fathom_cuda_attention_args.layout());
@@ -73,7 +100,7 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
     fathom_cuda_attention90_args.scale(args, scale);
     Shape90 shape = Shape90.best(pairs, tokens, engine.multiprocessors());
     launch(
-        shape.kernel,
+        Objects.requireNonNull(forward90.get(shape)),
         Math.min(shape.pieces(pairs, tokens), engine.multiprocessors()),
         1,
         shape.threads,
@@ -160,34 +187,29 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
     long all = pairs * tokens;
     boolean hopper = dim == USUAL_HEAD && engine.hasHopperKernels() && aligned(qkv, dy, dqkv);
     synchronized (engine) {
-      long delta = engine.scratch(4 * all).part(0);
+      long sums = engine.scratch(4 * all).part(0);
       MemorySegment args = Native.arguments(fathom_cuda_attention_backward_args.layout());
       fathom_cuda_attention_backward_args.qkv(args, address(qkv));
       fathom_cuda_attention_backward_args.out(args, address(y));
       fathom_cuda_attention_backward_args.log_sum_exp(args, address(logSumExp));
       fathom_cuda_attention_backward_args.d_out(args, address(dy));
-      fathom_cuda_attention_backward_args.delta(args, address(delta));
+      fathom_cuda_attention_backward_args.delta(args, address(sums));
       fathom_cuda_attention_backward_args.dqkv(args, address(dqkv));
       fathom_cuda_attention_backward_args.rows(args, all);
       fathom_cuda_attention_backward_args.tokens(args, Math.toIntExact(tokens));
       fathom_cuda_attention_backward_args.heads(args, heads);
       fathom_cuda_attention_backward_args.head_dim(args, Math.toIntExact(dim));
       fathom_cuda_attention_backward_args.scale(args, scale);
-      launch(
-          "fathom_attention_backward_delta",
-          ceil(all, DELTA_ROWS),
-          FathomCuda.FATHOM_ATTENTION_DELTA_THREADS(),
-          args);
+      launch(delta, ceil(all, DELTA_ROWS), FathomCuda.FATHOM_ATTENTION_DELTA_THREADS(), args);
       if (hopper) {
-        backward90(qkv, heads, scale, logSumExp, dy, dqkv, delta);
+        backward90(qkv, heads, scale, logSumExp, dy, dqkv, sums);
         return;
       }
       int statistics =
           2 * FathomCuda.FATHOM_ATTENTION_STAGES() * FathomCuda.FATHOM_ATTENTION_TILE() * 4;
-      for (String kernel :
-          new String[] {"fathom_attention_backward_keys_", "fathom_attention_backward_queries_"}) {
+      for (Kernel kernel : List.of(ofHead(keys, dim), ofHead(queries, dim))) {
         launch(
-            kernel + dim,
+            kernel,
             pairs * ceil(tokens, rows(dim)),
             1,
             FathomCuda.FATHOM_ATTENTION_THREADS(),
@@ -199,14 +221,14 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
 
   /** kernels/cuda/attention_backward90.cu. */
   private void backward90(
-      Tensor qkv, int heads, float scale, Tensor logSumExp, Tensor dy, Tensor dqkv, long delta) {
+      Tensor qkv, int heads, float scale, Tensor logSumExp, Tensor dy, Tensor dqkv, long sums) {
     long tokens = dy.extent(1);
     MemorySegment args = Native.arguments(fathom_cuda_attention_backward90_args.layout());
     map(fathom_cuda_attention_backward90_args.qkv(args), qkv);
     map(fathom_cuda_attention_backward90_args.d_out(args), dy);
     map(fathom_cuda_attention_backward90_args.dqkv(args), dqkv);
     fathom_cuda_attention_backward90_args.log_sum_exp(args, address(logSumExp));
-    fathom_cuda_attention_backward90_args.delta(args, address(delta));
+    fathom_cuda_attention_backward90_args.delta(args, address(sums));
     fathom_cuda_attention_backward90_args.tokens(args, Math.toIntExact(tokens));
     fathom_cuda_attention_backward90_args.heads(args, heads);
     fathom_cuda_attention_backward90_args.batch(args, Math.toIntExact(dy.extent(0)));
@@ -217,7 +239,7 @@ final class CudaAttention extends CudaFamily implements AttentionOps {
     fathom_cuda_attention_backward90_args.busy_queries(
         args, Math.toIntExact(busyQueries(pieces, blocks)));
     launch(
-        "fathom_attention_backward90",
+        backward90,
         blocks,
         1,
         FathomCuda.FATHOM_ATTENTION90_THREADS(),

@@ -26,6 +26,8 @@ import dev.fathom.nn.tensor.ElementType;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A GPU, on Fathom's own kernels: activations in bfloat16, sums, statistics and master weights in
@@ -142,6 +144,16 @@ public final class CudaBackend implements Backend {
     return engine.stream();
   }
 
+  /**
+   * Tells of every kernel that operators launch from now on, by name and before it is launched: to
+   * know what a measurement measured.
+   *
+   * @param observer called by the thread that launches; null for none
+   */
+  public void observeLaunches(@Nullable Consumer<String> observer) {
+    engine.observe(observer);
+  }
+
   /** What the families share, for tests. */
   Engine engine() {
     return engine;
@@ -173,7 +185,7 @@ public final class CudaBackend implements Backend {
   }
 
   @Override
-  public Recording record(Runnable operators) {
+  public @Nullable Recording record(Runnable operators) {
     return GraphRecording.of(engine, operators);
   }
 

@@ -3,8 +3,6 @@ package dev.fathom.nn.cuda;
 import dev.fathom.bindings.Native;
 import dev.fathom.bindings.generated.cuda.FathomCuda;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_conv2d_args;
-import dev.fathom.bindings.generated.cuda.fathom_cuda_conv_transpose2d_args;
-import dev.fathom.bindings.generated.cuda.fathom_cuda_project_args;
 import dev.fathom.nn.op.ConvOps;
 import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.Tensor;
@@ -12,7 +10,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cuda/conv.cu, conv_patch.cu, conv_transpose.cu, conv_project.cu. */
+/**
+ * kernels/cuda/conv.cu and conv_patch.cu; the other kinds and ways back are classes of their own.
+ */
 class CudaConv extends CudaFamily implements ConvOps {
 
   /** Tiles of the kernels that read patches of pixels. */
@@ -23,18 +23,24 @@ class CudaConv extends CudaFamily implements ConvOps {
   private static final List<GemmPlan.Tile> RESIZED =
       List.of(GemmPlan.Tile.T128X64, GemmPlan.Tile.T128X32);
 
-  private static final int MOST_LANES = 32;
-  private static final long MOST_PROJECT_BLOCKS = 4096;
-
+  private final TiledKernel forward = new TiledKernel("fathom_conv2d");
+  private final TiledKernel patchForward = new TiledKernel("fathom_conv2d_patch");
+  private final TiledKernel resizedForward = new TiledKernel("fathom_conv2d_resized");
+  private final Kernel forwardReduce = new Kernel("fathom_conv2d_reduce");
   private final Products products;
   private final HopperConv hopper;
   private final CudaConvBackward backward;
+  private final CudaConvTranspose transposed;
+  private final CudaProject projecting;
 
   CudaConv(Engine engine, Products products, CudaResample resample) {
     super(engine);
     this.products = products;
     hopper = new HopperConv(engine, products);
-    backward = new CudaConvBackward(engine, products, hopper, resample);
+    ConvWeightGradient weightGradient = new ConvWeightGradient(engine, products);
+    backward = new CudaConvBackward(engine, products, hopper, weightGradient, resample);
+    transposed = new CudaConvTranspose(engine, products, weightGradient);
+    projecting = new CudaProject(engine, products);
   }
 
   @Override
@@ -90,19 +96,19 @@ class CudaConv extends CudaFamily implements ConvOps {
         fathom_cuda_conv2d_args.project_scale(args, projection.scale());
       }
       if (resized || patch) {
-        String kernel = resized ? "fathom_conv2d_resized" : "fathom_conv2d_patch";
+        TiledKernel kernels = resized ? resizedForward : patchForward;
         launch(
-            kernel + plan.tile().suffix(),
+            kernels.of(plan.tile()),
             patchTiles(batch, outHeight, outWidth) * ceil(shape.out(), plan.tile().columns()),
             1,
             plan.tile().threads(),
             patchShared(plan.tile(), elementBytes()),
             args);
       } else {
-        products.product("fathom_conv2d", plan, pixels, shape.out(), 1, args);
+        products.product(forward, plan, pixels, shape.out(), 1, args);
       }
       if (plan.splits() > 1) {
-        products.reduce("fathom_conv2d_reduce", pixels * ceil(shape.out(), 8), args);
+        products.reduce(forwardReduce, pixels * ceil(shape.out(), 8), args);
       }
     }
   }
@@ -202,42 +208,13 @@ class CudaConv extends CudaFamily implements ConvOps {
 
   @Override
   public Tensor packConvTranspose2d(int in, int out, int kernel, Tensor weight, Memory memory) {
-    long taps = (long) kernel * kernel;
-    Tensor packed = memory.allocate(engine.elements(), taps, out, eights(in));
-    products.pack(weight, null, packed.address(), taps, out, in, 1, taps, out * taps);
-    return packed;
+    return transposed.pack(in, out, kernel, weight, memory);
   }
 
   @Override
   public void convTranspose2d(
       int kernel, Tensor x, Tensor packed, @Nullable Tensor bias, Tensor y) {
-    requireElements("convTranspose2d", x, packed, y);
-    requireFloats("convTranspose2d", bias);
-    long in = x.extent(3);
-    long out = y.extent(3);
-    long pixels = x.extent(0) * x.extent(1) * x.extent(2);
-    long columns = out * kernel * kernel;
-    GemmPlan plan =
-        GemmPlan.choose(
-            GemmPlan.LINEAR,
-            in % 8 == 0 && aligned(x),
-            pixels,
-            columns,
-            eights(in),
-            multiprocessors(),
-            1);
-    MemorySegment args = Native.arguments(fathom_cuda_conv_transpose2d_args.layout());
-    fathom_cuda_conv_transpose2d_args.x(args, address(x));
-    fathom_cuda_conv_transpose2d_args.packed(args, address(packed));
-    fathom_cuda_conv_transpose2d_args.bias(args, address(bias));
-    fathom_cuda_conv_transpose2d_args.y(args, address(y));
-    fathom_cuda_conv_transpose2d_args.batch(args, Math.toIntExact(x.extent(0)));
-    fathom_cuda_conv_transpose2d_args.height(args, Math.toIntExact(x.extent(1)));
-    fathom_cuda_conv_transpose2d_args.width(args, Math.toIntExact(x.extent(2)));
-    fathom_cuda_conv_transpose2d_args.in(args, Math.toIntExact(in));
-    fathom_cuda_conv_transpose2d_args.out(args, Math.toIntExact(out));
-    fathom_cuda_conv_transpose2d_args.kernel(args, kernel);
-    products.product("fathom_conv_transpose2d", plan, pixels, columns, 1, args);
+    transposed.forward(kernel, x, packed, bias, y);
   }
 
   @Override
@@ -280,36 +257,12 @@ class CudaConv extends CudaFamily implements ConvOps {
       @Nullable Tensor dx,
       @Nullable Tensor dWeight,
       @Nullable Tensor dBias) {
-    backward.convTranspose2d(kernel, x, weight, dy, dx, dWeight, dBias);
-  }
-
-  /** How many threads share a pixel of a projection. */
-  static int lanes(long channels) {
-    return powerOfTwo(ceil(channels, 8), MOST_LANES);
+    transposed.backward(kernel, x, weight, dy, dx, dWeight, dBias);
   }
 
   @Override
   public void project(Tensor x, Projection projection, Tensor y) {
-    requireElements("project", x);
-    requireFloats("project", y, projection.weight(), projection.bias());
-    long channels = x.extent(-1);
-    int lanes = lanes(channels);
-    int threads = FathomCuda.FATHOM_PROJECT_THREADS();
-    MemorySegment args = Native.arguments(fathom_cuda_project_args.layout());
-    fathom_cuda_project_args.x(args, address(x));
-    fathom_cuda_project_args.weight(args, address(projection.weight()));
-    fathom_cuda_project_args.bias(args, address(projection.bias()));
-    fathom_cuda_project_args.y(args, address(y));
-    fathom_cuda_project_args.pixels(args, y.size());
-    fathom_cuda_project_args.channels(args, Math.toIntExact(channels));
-    fathom_cuda_project_args.lanes(args, lanes);
-    fathom_cuda_project_args.activation(args, Products.code(projection.activation()));
-    fathom_cuda_project_args.scale(args, projection.scale());
-    launch(
-        "fathom_project",
-        Math.min(ceil(y.size() * lanes, threads), MOST_PROJECT_BLOCKS),
-        threads,
-        args);
+    projecting.forward(x, projection, y);
   }
 
   @Override
@@ -321,6 +274,6 @@ class CudaConv extends CudaFamily implements ConvOps {
       @Nullable Tensor dx,
       @Nullable Tensor dWeight,
       @Nullable Tensor dBias) {
-    backward.project(x, projection, y, dy, dx, dWeight, dBias);
+    projecting.backward(x, projection, y, dy, dx, dWeight, dBias);
   }
 }

@@ -1,40 +1,39 @@
 package dev.fathom.nn.cuda;
 
 import dev.fathom.bindings.Native;
-import dev.fathom.bindings.generated.cuda.FathomCuda;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_conv2d_dx90_args;
 import dev.fathom.bindings.generated.cuda.fathom_cuda_conv2d_dx_args;
-import dev.fathom.bindings.generated.cuda.fathom_cuda_conv_d_weight_args;
-import dev.fathom.bindings.generated.cuda.fathom_cuda_conv_transpose2d_dx_args;
-import dev.fathom.bindings.generated.cuda.fathom_cuda_project_backward_args;
 import dev.fathom.nn.op.Activation;
 import dev.fathom.nn.op.ConvOps.Conv2dShape;
-import dev.fathom.nn.op.ConvOps.Projection;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Gradients of convolutions: kernels/cuda/conv_backward.cu and the end of conv_transpose.cu. */
+/** Gradients of convolutions: kernels/cuda/conv_backward.cu and the end of conv_patch.cu. */
 final class CudaConvBackward extends CudaFamily {
 
   private static final List<GemmPlan.Tile> PATCH =
       List.of(GemmPlan.Tile.T128X128, GemmPlan.Tile.T128X64);
 
-  /** Tiles of the transposed convolution's dx. */
-  private static final List<GemmPlan.Tile> TRANSPOSED =
-      List.of(GemmPlan.Tile.T128X64, GemmPlan.Tile.T64X64);
-
-  private static final int LEAST_BLOCK_PIXELS = 256;
-
+  private final TiledKernel inputGradient = new TiledKernel("fathom_conv2d_dx");
+  private final TiledKernel patchInputGradient = new TiledKernel("fathom_conv2d_dx_patch");
+  private final Kernel inputGradientReduce = new Kernel("fathom_conv2d_dx_reduce");
   private final Products products;
   private final HopperConv hopper;
+  private final ConvWeightGradient weightGradient;
   private final CudaResample resample;
 
-  CudaConvBackward(Engine engine, Products products, HopperConv hopper, CudaResample resample) {
+  CudaConvBackward(
+      Engine engine,
+      Products products,
+      HopperConv hopper,
+      ConvWeightGradient weightGradient,
+      CudaResample resample) {
     super(engine);
     this.products = products;
     this.hopper = hopper;
+    this.weightGradient = weightGradient;
     this.resample = resample;
   }
 
@@ -67,7 +66,7 @@ final class CudaConvBackward extends CudaFamily {
     GemmPlan weightPlan =
         hopper.takesWeight(shape, aligned(dy, x))
             ? hopper.weightPlan(shape, maps)
-            : weightPlan(shape.out(), shape.in(), taps, outPixels, aligned(dy, x));
+            : weightGradient.plan(shape.out(), shape.in(), taps, outPixels, aligned(dy, x));
     boolean needsMap = sourceResized && (dWeight != null || reluInput);
     boolean needsRelu = reluInput && dWeight != null && weightPlan.tile().stays();
     synchronized (engine) {
@@ -159,7 +158,7 @@ final class CudaConvBackward extends CudaFamily {
               weightPlan);
           return;
         }
-        dWeight(
+        weightGradient.run(
             dz,
             dy.shape(),
             map,
@@ -184,17 +183,6 @@ final class CudaConvBackward extends CudaFamily {
         pixels,
         shape.in(),
         tapsOfClass * eights(shape.out()),
-        engine.multiprocessors(),
-        GemmPlan.MOST_SPLITS);
-  }
-
-  private GemmPlan weightPlan(long rows, long channels, long taps, long pixels, boolean aligned) {
-    return GemmPlan.choose(
-        GemmPlan.LINEAR,
-        rows % 8 == 0 && channels % 8 == 0 && aligned,
-        rows,
-        taps * eights(channels),
-        pixels,
         engine.multiprocessors(),
         GemmPlan.MOST_SPLITS);
   }
@@ -239,7 +227,7 @@ final class CudaConvBackward extends CudaFamily {
             && CudaConv.fillsPatches(height, width);
     if (patch) {
       launch(
-          "fathom_conv2d_dx_patch" + plan.tile().suffix(),
+          patchInputGradient.of(plan.tile()),
           CudaConv.patchTiles(batch, height, width) * ceil(shape.in(), plan.tile().columns()),
           1,
           plan.tile().threads(),
@@ -252,165 +240,10 @@ final class CudaConvBackward extends CudaFamily {
     } else {
       long pixels = batch * ceil(height, shape.stride()) * ceil(width, shape.stride());
       products.product(
-          "fathom_conv2d_dx", plan, pixels, shape.in(), shape.stride() * shape.stride(), args);
+          inputGradient, plan, pixels, shape.in(), shape.stride() * shape.stride(), args);
     }
     if (plan.splits() > 1) {
-      products.reduce("fathom_conv2d_dx_reduce", maps.pixels() * ceil(shape.in(), 8), args);
-    }
-  }
-
-  /**
-   * The weight's gradient.
-   *
-   * @param gradient [B,OH,OW,rows]
-   * @param map [B,H,W,channels]
-   */
-  private void dWeight(
-      long gradient,
-      long[] gradientShape,
-      Tensor map,
-      Tensor dWeight,
-      long partial,
-      int kernel,
-      int stride,
-      int margin,
-      boolean reluMap,
-      GemmPlan plan) {
-    long rows = gradientShape[3];
-    long channels = map.extent(3);
-    MemorySegment args = Native.arguments(fathom_cuda_conv_d_weight_args.layout());
-    fathom_cuda_conv_d_weight_args.gradient(args, address(gradient));
-    fathom_cuda_conv_d_weight_args.map(args, address(map));
-    fathom_cuda_conv_d_weight_args.d_weight(args, address(dWeight));
-    fathom_cuda_conv_d_weight_args.partial(args, address(partial));
-    fathom_cuda_conv_d_weight_args.batch(args, Math.toIntExact(map.extent(0)));
-    fathom_cuda_conv_d_weight_args.height(args, Math.toIntExact(map.extent(1)));
-    fathom_cuda_conv_d_weight_args.width(args, Math.toIntExact(map.extent(2)));
-    fathom_cuda_conv_d_weight_args.channels(args, Math.toIntExact(channels));
-    fathom_cuda_conv_d_weight_args.out_height(args, Math.toIntExact(gradientShape[1]));
-    fathom_cuda_conv_d_weight_args.out_width(args, Math.toIntExact(gradientShape[2]));
-    fathom_cuda_conv_d_weight_args.rows(args, Math.toIntExact(rows));
-    fathom_cuda_conv_d_weight_args.kernel(args, kernel);
-    fathom_cuda_conv_d_weight_args.stride(args, stride);
-    fathom_cuda_conv_d_weight_args.margin(args, margin);
-    fathom_cuda_conv_d_weight_args.relu_map(args, reluMap ? 1 : 0);
-    fathom_cuda_conv_d_weight_args.splits(args, plan.splits());
-    long columns = (long) kernel * kernel * eights(channels);
-    products.product("fathom_conv_d_weight", plan, rows, columns, 1, args);
-    products.reduce("fathom_conv_d_weight_reduce", rows * kernel * kernel * channels, args);
-  }
-
-  /** See {@link dev.fathom.nn.op.ConvOps#convTranspose2dBackward}. */
-  void convTranspose2d(
-      int kernel,
-      Tensor x,
-      Tensor weight,
-      Tensor dy,
-      @Nullable Tensor dx,
-      @Nullable Tensor dWeight,
-      @Nullable Tensor dBias) {
-    requireElements("convTranspose2dBackward", x, dy, dx);
-    requireFloats("convTranspose2dBackward", weight, dWeight, dBias);
-    long in = x.extent(3);
-    long out = dy.extent(3);
-    long taps = (long) kernel * kernel;
-    long pixels = x.size() / in;
-    long outPixels = dy.size() / out;
-    GemmPlan dxPlan =
-        GemmPlan.choose(
-            TRANSPOSED,
-            out % 8 == 0 && aligned(dy),
-            pixels,
-            in,
-            taps * eights(out),
-            engine.multiprocessors(),
-            1);
-    GemmPlan weightPlan = weightPlan(in, out, taps, pixels, aligned(x) && aligned(dy));
-    synchronized (engine) {
-      Engine.Scratch scratch =
-          engine.scratch(
-              dBias != null ? 4 * Products.sumBlocks(outPixels) * out : 0,
-              dx != null ? elementBytes() * taps * out * eights(in) : 0,
-              dWeight != null ? 4L * weightPlan.splits() * in * taps * eights(out) : 0);
-      if (dBias != null) {
-        products.differentiate(
-            dy.address(), null, 0, scratch.part(0), outPixels, out, Activation.NONE);
-        products.vectors(
-            scratch.part(0), null, null, 0, dBias, null, out, Products.sumBlocks(outPixels));
-      }
-      if (dx != null) {
-        products.pack(weight, null, scratch.part(1), taps, out, in, 1, taps, out * taps);
-        MemorySegment args = Native.arguments(fathom_cuda_conv_transpose2d_dx_args.layout());
-        fathom_cuda_conv_transpose2d_dx_args.dy(args, address(dy));
-        fathom_cuda_conv_transpose2d_dx_args.packed(args, address(scratch.part(1)));
-        fathom_cuda_conv_transpose2d_dx_args.dx(args, address(dx));
-        fathom_cuda_conv_transpose2d_dx_args.batch(args, Math.toIntExact(x.extent(0)));
-        fathom_cuda_conv_transpose2d_dx_args.height(args, Math.toIntExact(x.extent(1)));
-        fathom_cuda_conv_transpose2d_dx_args.width(args, Math.toIntExact(x.extent(2)));
-        fathom_cuda_conv_transpose2d_dx_args.in(args, Math.toIntExact(in));
-        fathom_cuda_conv_transpose2d_dx_args.out(args, Math.toIntExact(out));
-        fathom_cuda_conv_transpose2d_dx_args.kernel(args, kernel);
-        products.product("fathom_conv_transpose2d_dx", dxPlan, pixels, in, 1, args);
-      }
-      if (dWeight != null) {
-        dWeight(
-            x.address(),
-            x.shape(),
-            dy,
-            dWeight,
-            scratch.part(2),
-            kernel,
-            kernel,
-            0,
-            false,
-            weightPlan);
-      }
-    }
-  }
-
-  /** See {@link dev.fathom.nn.op.ConvOps#projectBackward}. */
-  void project(
-      Tensor x,
-      Projection projection,
-      Tensor y,
-      Tensor dy,
-      @Nullable Tensor dx,
-      @Nullable Tensor dWeight,
-      @Nullable Tensor dBias) {
-    requireElements("projectBackward", x, dx);
-    requireFloats("projectBackward", projection.weight(), y, dy, dWeight, dBias);
-    long channels = x.extent(-1);
-    long pixels = y.size();
-    long blockPixels =
-        Math.max(LEAST_BLOCK_PIXELS, ceil(pixels, FathomCuda.FATHOM_PROJECT_MOST_SUMS()));
-    long blocks = ceil(pixels, blockPixels);
-    synchronized (engine) {
-      Engine.Scratch scratch =
-          engine.scratch(
-              dWeight != null ? 4 * blocks * channels : 0, dBias != null ? 4 * blocks : 0);
-      MemorySegment args = Native.arguments(fathom_cuda_project_backward_args.layout());
-      fathom_cuda_project_backward_args.x(args, address(x));
-      fathom_cuda_project_backward_args.weight(args, address(projection.weight()));
-      fathom_cuda_project_backward_args.y(args, address(y));
-      fathom_cuda_project_backward_args.dy(args, address(dy));
-      fathom_cuda_project_backward_args.dx(args, address(dx));
-      fathom_cuda_project_backward_args.weight_sums(
-          args, address(dWeight != null ? scratch.part(0) : 0));
-      fathom_cuda_project_backward_args.bias_sums(
-          args, address(dBias != null ? scratch.part(1) : 0));
-      fathom_cuda_project_backward_args.pixels(args, pixels);
-      fathom_cuda_project_backward_args.channels(args, Math.toIntExact(channels));
-      fathom_cuda_project_backward_args.lanes(args, CudaConv.lanes(channels));
-      fathom_cuda_project_backward_args.block_pixels(args, Math.toIntExact(blockPixels));
-      fathom_cuda_project_backward_args.activation(args, Products.code(projection.activation()));
-      fathom_cuda_project_backward_args.scale(args, projection.scale());
-      launch("fathom_project_backward", blocks, FathomCuda.FATHOM_PROJECT_THREADS(), args);
-      if (dWeight != null) {
-        products.vectors(scratch.part(0), null, null, 0, dWeight, null, channels, blocks);
-      }
-      if (dBias != null) {
-        products.vectors(scratch.part(1), null, null, 0, dBias, null, 1, blocks);
-      }
+      products.reduce(inputGradientReduce, maps.pixels() * ceil(shape.in(), 8), args);
     }
   }
 }

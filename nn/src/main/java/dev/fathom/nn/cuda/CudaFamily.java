@@ -4,6 +4,9 @@ import dev.fathom.bindings.cuda.CudaKernel;
 import dev.fathom.nn.tensor.ElementType;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,6 +42,22 @@ abstract class CudaFamily {
     }
   }
 
+  /** The kernels of a product, one for each tile that it has. */
+  final class TiledKernel {
+
+    private final Map<GemmPlan.Tile, Kernel> kernels = new EnumMap<>(GemmPlan.Tile.class);
+
+    TiledKernel(String name) {
+      for (GemmPlan.Tile tile : GemmPlan.Tile.values()) {
+        kernels.put(tile, new Kernel(name + tile.suffix()));
+      }
+    }
+
+    Kernel of(GemmPlan.Tile tile) {
+      return Objects.requireNonNull(kernels.get(tile));
+    }
+  }
+
   /** A tensor's address for a kernel's struct, or NULL for none. */
   static MemorySegment address(@Nullable Tensor tensor) {
     return tensor == null ? MemorySegment.NULL : MemorySegment.ofAddress(tensor.address());
@@ -48,33 +67,13 @@ abstract class CudaFamily {
     return MemorySegment.ofAddress(address);
   }
 
-  final void launch(String kernel, long gridX, int threads, MemorySegment args) {
+  final void launch(Kernel kernel, long gridX, int threads, MemorySegment args) {
     launch(kernel, gridX, 1, 1, threads, 0, args);
   }
 
   final void launch(
-      String kernel, long gridX, long gridY, int threads, int shared, MemorySegment args) {
-    launch(kernel, gridX, gridY, 1, threads, shared, args);
-  }
-
-  final void launch(
-      String kernel,
-      long gridX,
-      long gridY,
-      long gridZ,
-      int threads,
-      int shared,
-      MemorySegment args) {
-    launch(engine.kernel(kernel), gridX, gridY, gridZ, threads, shared, args);
-  }
-
-  final void launch(Kernel kernel, long gridX, int threads, MemorySegment args) {
-    launch(kernel.get(), gridX, 1, 1, threads, 0, args);
-  }
-
-  final void launch(
       Kernel kernel, long gridX, long gridY, int threads, int shared, MemorySegment args) {
-    launch(kernel.get(), gridX, gridY, 1, threads, shared, args);
+    launch(kernel, gridX, gridY, 1, threads, shared, args);
   }
 
   final void launch(
@@ -85,20 +84,11 @@ abstract class CudaFamily {
       int threads,
       int shared,
       MemorySegment args) {
-    launch(kernel.get(), gridX, gridY, gridZ, threads, shared, args);
-  }
-
-  final void launch(
-      CudaKernel kernel,
-      long gridX,
-      long gridY,
-      long gridZ,
-      int threads,
-      int shared,
-      MemorySegment args) {
     // Not into a graph that another thread is recording.
     synchronized (engine) {
-      kernel.launch(
+      CudaKernel found = kernel.get();
+      engine.tell(found.name());
+      found.launch(
           engine.stream(),
           Math.toIntExact(gridX),
           Math.toIntExact(gridY),

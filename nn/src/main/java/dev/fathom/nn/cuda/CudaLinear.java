@@ -23,6 +23,14 @@ class CudaLinear extends CudaFamily implements LinearOps {
   /** Rows of a copy of an operand that is not contiguous along K. */
   private static final int DEPTH = FathomCuda.FATHOM_GEMM90_K();
 
+  private final TiledKernel forward = new TiledKernel("fathom_linear");
+  private final Kernel forwardReduce = new Kernel("fathom_linear_reduce");
+  private final TiledKernel inputGradient = new TiledKernel("fathom_linear_dx");
+  private final Kernel inputGradientReduce = new Kernel("fathom_linear_dx_reduce");
+  private final TiledKernel weightGradient = new TiledKernel("fathom_linear_d_weight");
+  private final Kernel weightGradientReduce = new Kernel("fathom_linear_d_weight_reduce");
+  private final Kernel gate = new Kernel("fathom_swiglu");
+  private final Kernel gateBackward = new Kernel("fathom_swiglu_backward");
   private final Products products;
 
   CudaLinear(Engine engine, Products products) {
@@ -94,9 +102,9 @@ class CudaLinear extends CudaFamily implements LinearOps {
             tile.columns());
         fathom_cuda_linear90_args.group(whole, plan.group(out, in));
       }
-      products.product("fathom_linear", plan, rows, out, 1, whole);
+      products.product(forward, plan, rows, out, 1, whole);
       if (plan.splits() > 1) {
-        products.reduce("fathom_linear_reduce", rows * ceil(out, 8), args);
+        products.reduce(forwardReduce, rows * ceil(out, 8), args);
       }
     }
   }
@@ -105,6 +113,7 @@ class CudaLinear extends CudaFamily implements LinearOps {
   public void linearBackward(
       @Nullable Tensor x,
       Tensor weight,
+      Tensor packed,
       @Nullable Tensor bias,
       Activation activation,
       @Nullable Tensor preActivation,
@@ -115,7 +124,7 @@ class CudaLinear extends CudaFamily implements LinearOps {
       @Nullable Tensor dWeight,
       @Nullable Tensor dBias,
       @Nullable Tensor dScale) {
-    requireElements("linearBackward", x, preActivation, dy, dx);
+    requireElements("linearBackward", x, packed, preActivation, dy, dx);
     requireFloats("linearBackward", weight, bias, scale, dWeight, dBias, dScale);
     long in = weight.extent(1);
     long out = weight.extent(0);
@@ -130,15 +139,15 @@ class CudaLinear extends CudaFamily implements LinearOps {
     GemmPlan dxPlan = products.plan(wholeRows, rows, in, out);
     GemmPlan weightPlan = products.plan(wholeRows && in % 8 == 0 && aligned(x), out, in, rows);
     boolean parts = weights && (weightPlan.splits() > 1 || dScale != null);
-    long packedBytes = elementBytes() * out * eights(in);
+    // dx = dy (scale * weight): the rows of the weight are scaled before they are rounded.
+    long scaledBytes = dx != null && scale != null ? elementBytes() * out * eights(in) : 0;
     synchronized (engine) {
       Engine.Scratch scratch =
           engine.scratch(
               active ? elementBytes() * rows * out : 0,
               sums ? 4 * Products.sumBlocks(rows) * out : 0,
-              dx != null ? packedBytes : 0,
+              scaledBytes,
               dx != null && dxPlan.splits() > 1 ? 4L * dxPlan.splits() * rows * in : 0,
-              dScale != null ? packedBytes : 0,
               parts ? 4L * weightPlan.splits() * out * in : 0,
               dScale != null ? 4 * out : 0);
       long dz = active ? scratch.part(0) : dy.address();
@@ -153,22 +162,23 @@ class CudaLinear extends CudaFamily implements LinearOps {
             activation);
       }
       if (dx != null) {
-        products.pack(weight, scale, scratch.part(2), out, 1, in, in, 0, 1);
+        long operand = packed.address();
+        if (scale != null) {
+          operand = scratch.part(2);
+          products.pack(weight, scale, operand, out, 1, in, in, 0, 1);
+        }
         long partial = dxPlan.splits() > 1 ? scratch.part(3) : 0;
-        dx(dz, scratch.part(2), dx, partial, rows, in, out, accumulate, dxPlan);
+        dx(dz, operand, dx, partial, rows, in, out, accumulate, dxPlan);
       }
       if (weights && x != null) {
-        if (dScale != null) {
-          products.pack(weight, null, scratch.part(4), out, 1, in, in, 0, 1);
-        }
         dWeight(
             dz,
             x,
-            dScale != null ? scratch.part(4) : 0,
+            dScale != null ? packed.address() : 0,
             scale,
             dWeight,
-            dScale != null ? scratch.part(6) : 0,
-            parts ? scratch.part(5) : 0,
+            dScale != null ? scratch.part(5) : 0,
+            parts ? scratch.part(4) : 0,
             rows,
             in,
             out,
@@ -179,7 +189,7 @@ class CudaLinear extends CudaFamily implements LinearOps {
             sums ? scratch.part(1) : 0,
             scale,
             bias,
-            dScale != null ? scratch.part(6) : 0,
+            dScale != null ? scratch.part(5) : 0,
             dBias,
             dScale,
             out,
@@ -219,9 +229,9 @@ class CudaLinear extends CudaFamily implements LinearOps {
           fathom_cuda_linear_dx90_args.packed_map(whole), packed, out, in, eights(in), DEPTH);
       fathom_cuda_linear_dx90_args.group(whole, plan.group(in, out));
     }
-    products.product("fathom_linear_dx", plan, rows, in, 1, whole);
+    products.product(inputGradient, plan, rows, in, 1, whole);
     if (plan.splits() > 1) {
-      products.reduce("fathom_linear_dx_reduce", rows * ceil(in, 8), args);
+      products.reduce(inputGradientReduce, rows * ceil(in, 8), args);
     }
   }
 
@@ -261,9 +271,9 @@ class CudaLinear extends CudaFamily implements LinearOps {
       products.map(
           fathom_cuda_linear_d_weight90_args.x_map(whole), x.address(), rows, in, in, DEPTH);
     }
-    products.product("fathom_linear_d_weight", plan, out, in, 1, whole);
+    products.product(weightGradient, plan, out, in, 1, whole);
     if (partial != 0) {
-      launch("fathom_linear_d_weight_reduce", out, FathomCuda.FATHOM_LINEAR_THREADS(), args);
+      launch(weightGradientReduce, out, FathomCuda.FATHOM_LINEAR_THREADS(), args);
     }
   }
 
@@ -276,7 +286,7 @@ class CudaLinear extends CudaFamily implements LinearOps {
     fathom_cuda_swiglu_args.y(args, address(y));
     fathom_cuda_swiglu_args.rows(args, y.size() / channels);
     fathom_cuda_swiglu_args.channels(args, Math.toIntExact(channels));
-    products.reduce("fathom_swiglu", y.size() / channels * ceil(channels, 8), args);
+    products.reduce(gate, y.size() / channels * ceil(channels, 8), args);
   }
 
   @Override
@@ -289,6 +299,6 @@ class CudaLinear extends CudaFamily implements LinearOps {
     fathom_cuda_swiglu_backward_args.dx(args, address(dx));
     fathom_cuda_swiglu_backward_args.rows(args, dy.size() / channels);
     fathom_cuda_swiglu_backward_args.channels(args, Math.toIntExact(channels));
-    products.reduce("fathom_swiglu_backward", dy.size() / channels * ceil(channels, 8), args);
+    products.reduce(gateBackward, dy.size() / channels * ceil(channels, 8), args);
   }
 }

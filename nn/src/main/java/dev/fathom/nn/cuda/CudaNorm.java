@@ -8,6 +8,8 @@ import dev.fathom.bindings.generated.cuda.fathom_cuda_layer_norm_sums_args;
 import dev.fathom.nn.op.NormOps;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** kernels/cuda/norm.cu. */
@@ -16,7 +18,12 @@ final class CudaNorm extends CudaFamily implements NormOps {
   /** Channels that the kernels hold in registers, in rising order. */
   private static final int[] WIDTHS = {512, 1024, 1536};
 
-  private static final String ANY = "_any";
+  private final List<Kernel> forward = ofWidths("fathom_layer_norm");
+  private final Kernel forwardAny = new Kernel("fathom_layer_norm_any");
+  private final List<Kernel> backward = ofWidths("fathom_layer_norm_backward");
+  private final Kernel backwardAny = new Kernel("fathom_layer_norm_backward_any");
+  private final Kernel columnsAny = new Kernel("fathom_layer_norm_backward_columns_any");
+  private final Kernel backwardSums = new Kernel("fathom_layer_norm_backward_sums");
 
   CudaNorm(Engine engine) {
     super(engine);
@@ -36,7 +43,7 @@ final class CudaNorm extends CudaFamily implements NormOps {
     requireFloats("layerNorm", weight, bias, mean, rstd);
     long channels = x.extent(2);
     long rows = y.extent(0) * y.extent(1);
-    String width = width(channels, x, y);
+    Kernel kernel = ofWidth(forward, channels, x, y);
     MemorySegment args = Native.arguments(fathom_cuda_layer_norm_args.layout());
     long first = x.address() + channels * skip * elementBytes();
     fathom_cuda_layer_norm_args.x(args, address(first));
@@ -51,7 +58,10 @@ final class CudaNorm extends CudaFamily implements NormOps {
     fathom_cuda_layer_norm_args.channels(args, Math.toIntExact(channels));
     fathom_cuda_layer_norm_args.eps(args, eps);
     launch(
-        "fathom_layer_norm" + width, blocks(rows, width), FathomCuda.FATHOM_NORM_THREADS(), args);
+        kernel == null ? forwardAny : kernel,
+        blocks(rows, kernel == null),
+        FathomCuda.FATHOM_NORM_THREADS(),
+        args);
   }
 
   @Override
@@ -74,8 +84,7 @@ final class CudaNorm extends CudaFamily implements NormOps {
         Math.min(
             ceil(tokens, FathomCuda.FATHOM_NORM_WARPS()), FathomCuda.FATHOM_NORM_BACKWARD_BLOCKS());
     boolean sums = dWeight != null || dBias != null;
-    String width = width(channels, x, dy, dx);
-    boolean any = width.equals(ANY);
+    Kernel whole = ofWidth(backward, channels, x, dy, dx);
     int sumColumns = FathomCuda.FATHOM_NORM_COLUMNS();
     int sumThreads = sumColumns * FathomCuda.FATHOM_NORM_SUM_ROWS();
     synchronized (engine) {
@@ -93,16 +102,14 @@ final class CudaNorm extends CudaFamily implements NormOps {
       fathom_cuda_layer_norm_backward_args.skip(args, skip);
       fathom_cuda_layer_norm_backward_args.channels(args, Math.toIntExact(channels));
       fathom_cuda_layer_norm_backward_args.accumulate(args, accumulate ? 1 : 0);
-      String kernel = "fathom_layer_norm_backward";
-      if (!any) {
-        launch(kernel + width, blocks, FathomCuda.FATHOM_NORM_THREADS(), args);
+      if (whole != null) {
+        launch(whole, blocks, FathomCuda.FATHOM_NORM_THREADS(), args);
       } else {
         if (dx != null) {
-          launch(kernel + ANY, blocks(tokens, ANY), FathomCuda.FATHOM_NORM_THREADS(), args);
+          launch(backwardAny, blocks(tokens, true), FathomCuda.FATHOM_NORM_THREADS(), args);
         }
         if (sums) {
-          launch(
-              kernel + "_columns" + ANY, ceil(channels, sumColumns), blocks, sumThreads, 0, args);
+          launch(columnsAny, ceil(channels, sumColumns), blocks, sumThreads, 0, args);
         }
       }
       if (sums) {
@@ -112,25 +119,30 @@ final class CudaNorm extends CudaFamily implements NormOps {
         fathom_cuda_layer_norm_sums_args.d_bias(args, address(dBias));
         fathom_cuda_layer_norm_sums_args.blocks(args, Math.toIntExact(blocks));
         fathom_cuda_layer_norm_sums_args.channels(args, Math.toIntExact(channels));
-        launch(kernel + "_sums", ceil(channels, sumColumns), sumThreads, args);
+        launch(backwardSums, ceil(channels, sumColumns), sumThreads, args);
       }
     }
   }
 
-  /** End of the kernel's name for rows of so many channels. */
-  private static String width(long channels, @Nullable Tensor... rows) {
+  private List<Kernel> ofWidths(String name) {
+    return Arrays.stream(WIDTHS).mapToObj(width -> new Kernel(name + "_" + width)).toList();
+  }
+
+  /** The kernel for rows of so many channels; null if only the one for any rows does them. */
+  private static @Nullable Kernel ofWidth(
+      List<Kernel> kernels, long channels, @Nullable Tensor... rows) {
     if (channels % 8 == 0 && aligned(rows)) {
-      for (int width : WIDTHS) {
-        if (channels <= width) {
-          return "_" + width;
+      for (int i = 0; i < WIDTHS.length; i++) {
+        if (channels <= WIDTHS[i]) {
+          return kernels.get(i);
         }
       }
     }
-    return ANY;
+    return null;
   }
 
-  private static long blocks(long rows, String width) {
-    long wanted = width.equals(ANY) ? rows : ceil(rows, FathomCuda.FATHOM_NORM_WARPS());
+  private static long blocks(long rows, boolean any) {
+    long wanted = any ? rows : ceil(rows, FathomCuda.FATHOM_NORM_WARPS());
     return Math.min(wanted, FathomCuda.FATHOM_NORM_BLOCKS());
   }
 }

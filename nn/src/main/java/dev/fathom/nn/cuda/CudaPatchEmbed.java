@@ -12,7 +12,7 @@ import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/** kernels/cuda/patch_embed.cu. */
+/** kernels/cuda/patch_embed.cu and patch_embed_backward.cu. */
 final class CudaPatchEmbed extends CudaFamily implements PatchEmbedOps {
 
   private static final int PACK_THREADS = 256;

@@ -15,7 +15,24 @@ import java.lang.foreign.MemorySegment;
 /** kernels/cuda/resample.cu. */
 final class CudaResample extends CudaFamily implements ResampleOps {
 
-  private static final String VECTOR = "_vector";
+  private final Kernel preprocess = new Kernel("fathom_preprocess");
+  private final Pair bilinear = new Pair("fathom_resize_bilinear");
+  private final Pair bilinearFloat = new Pair("fathom_resize_bilinear_float");
+  private final Pair bilinearBackward = new Pair("fathom_resize_bilinear_backward");
+  private final Pair bilinearBackwardFloat = new Pair("fathom_resize_bilinear_backward_float");
+  private final Pair bicubic = new Pair("fathom_resize_bicubic_float");
+  private final Pair bicubicBackward = new Pair("fathom_resize_bicubic_backward_float");
+
+  /** The kernels for maps of any channels and of multiples of a vector. */
+  private final class Pair {
+    private final Kernel any;
+    private final Kernel vector;
+
+    Pair(String name) {
+      any = new Kernel(name);
+      vector = new Kernel(name + "_vector");
+    }
+  }
 
   CudaResample(Engine engine) {
     super(engine);
@@ -43,7 +60,7 @@ final class CudaResample extends CudaFamily implements ResampleOps {
     fathom_cuda_resize_bilinear_args.align_corners(args, alignCorners ? 1 : 0);
     fathom_cuda_resize_bilinear_args.scale_y(args, scale(x.extent(1), y.extent(1), alignCorners));
     fathom_cuda_resize_bilinear_args.scale_x(args, scale(x.extent(2), y.extent(2), alignCorners));
-    rows("fathom_resize_bilinear" + suffix(x), vector(x, y), y, args);
+    rows(isElements(x) ? bilinear : bilinearFloat, vector(x, y), y, args);
   }
 
   @Override
@@ -64,7 +81,7 @@ final class CudaResample extends CudaFamily implements ResampleOps {
         args, scale(dx.extent(1), dy.extent(1), alignCorners));
     fathom_cuda_resize_bilinear_backward_args.scale_x(
         args, scale(dx.extent(2), dy.extent(2), alignCorners));
-    rows("fathom_resize_bilinear_backward" + suffix(dx), vector(dx, dy), dx, args);
+    rows(isElements(dx) ? bilinearBackward : bilinearBackwardFloat, vector(dx, dy), dx, args);
   }
 
   @Override
@@ -80,7 +97,7 @@ final class CudaResample extends CudaFamily implements ResampleOps {
     fathom_cuda_resize_bicubic_args.channels(args, extent(x, 3));
     fathom_cuda_resize_bicubic_args.out_height(args, extent(y, 1));
     fathom_cuda_resize_bicubic_args.out_width(args, extent(y, 2));
-    rows("fathom_resize_bicubic_float", vector(x, y), y, args);
+    rows(bicubic, vector(x, y), y, args);
   }
 
   @Override
@@ -96,7 +113,7 @@ final class CudaResample extends CudaFamily implements ResampleOps {
     fathom_cuda_resize_bicubic_backward_args.channels(args, extent(dx, 3));
     fathom_cuda_resize_bicubic_backward_args.out_height(args, extent(dy, 1));
     fathom_cuda_resize_bicubic_backward_args.out_width(args, extent(dy, 2));
-    rows("fathom_resize_bicubic_backward_float", vector(dx, dy), dx, args);
+    rows(bicubicBackward, vector(dx, dy), dx, args);
   }
 
   @Override
@@ -125,15 +142,15 @@ final class CudaResample extends CudaFamily implements ResampleOps {
         fathom_cuda_preprocess_args.std(args, c, std[c]);
       }
       int threads = FathomCuda.FATHOM_RESAMPLE_THREADS();
-      launch("fathom_preprocess", y.extent(1), ceil(y.extent(2), threads), threads, 0, args);
+      launch(preprocess, y.extent(1), ceil(y.extent(2), threads), threads, 0, args);
     }
   }
 
-  private void rows(String kernel, boolean vector, Tensor result, MemorySegment args) {
+  private void rows(Pair kernels, boolean vector, Tensor result, MemorySegment args) {
     int perThread = vector ? FathomCuda.FATHOM_RESAMPLE_VECTOR() : 1;
     int threads = FathomCuda.FATHOM_RESAMPLE_THREADS();
     launch(
-        vector ? kernel + VECTOR : kernel,
+        vector ? kernels.vector : kernels.any,
         result.extent(0) * result.extent(1),
         ceil(result.extent(2) * result.extent(3) / perThread, threads),
         threads,
@@ -145,9 +162,8 @@ final class CudaResample extends CudaFamily implements ResampleOps {
     return x.extent(3) % FathomCuda.FATHOM_RESAMPLE_VECTOR() == 0 && aligned(x, y);
   }
 
-  /** End of the kernel's name for the map's type. */
-  private String suffix(Tensor map) {
-    return map.type() == engine.elements() ? "" : "_float";
+  private boolean isElements(Tensor map) {
+    return map.type() == engine.elements();
   }
 
   private void requireSameType(String operator, Tensor x, Tensor y) {

@@ -2,6 +2,7 @@ package dev.fathom.nn.cuda;
 
 import dev.fathom.bindings.cuda.CudaContext;
 import dev.fathom.bindings.cuda.CudaException;
+import dev.fathom.bindings.cuda.CudaGraph;
 import dev.fathom.bindings.cuda.CudaKernel;
 import dev.fathom.bindings.cuda.CudaModule;
 import dev.fathom.bindings.cuda.CudaOutOfMemoryException;
@@ -15,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,6 +45,30 @@ final class Engine implements AutoCloseable {
   private final boolean hopper;
   private @Nullable DeviceMemory scratch;
   private long scratchVersion;
+  private volatile @Nullable Consumer<String> observer;
+  private boolean capturing;
+
+  /** Operators that are captured want more scratch memory than there is. */
+  static final class ScratchTooSmall extends RuntimeException {
+
+    private static final long serialVersionUID = 1L;
+
+    private final long bytes;
+
+    private ScratchTooSmall(long bytes) {
+      super(
+          "no " + bytes + " bytes of scratch memory while operators are recorded",
+          null,
+          false,
+          false);
+      this.bytes = bytes;
+    }
+
+    /** What they want. */
+    long bytes() {
+      return bytes;
+    }
+  }
 
   Engine(CudaContext context, KernelImages images) {
     this.context = context;
@@ -104,6 +130,19 @@ final class Engine implements AutoCloseable {
     return multiprocessors;
   }
 
+  /** Who is told of every launch from now on. */
+  void observe(@Nullable Consumer<String> newObserver) {
+    observer = newObserver;
+  }
+
+  /** Tells of a launch. */
+  void tell(String kernel) {
+    Consumer<String> current = observer;
+    if (current != null) {
+      current.accept(kernel);
+    }
+  }
+
   /**
    * A kernel by name.
    *
@@ -140,6 +179,9 @@ final class Engine implements AutoCloseable {
     }
     DeviceMemory current = scratch;
     if (current == null || current.byteSize() < end) {
+      if (capturing) {
+        throw new ScratchTooSmall(end);
+      }
       if (current != null) {
         scratch = null;
         scratchVersion++;
@@ -169,13 +211,16 @@ final class Engine implements AutoCloseable {
    * Device memory in the stream's order.
    *
    * @throws OutOfMemoryError if there is no room, saying what was asked for and what is in use
+   * @throws IllegalStateException while operators are captured
    */
-  DeviceMemory allocate(long bytes) {
+  synchronized DeviceMemory allocate(long bytes) {
+    if (capturing) {
+      throw new IllegalStateException("device memory is allocated while operators are recorded");
+    }
     try {
       return stream.allocate(bytes);
     } catch (CudaOutOfMemoryException e) {
-      // What was freed may be in use still by work that the stream has before it.
-      stream.synchronize();
+      giveBackUnused();
     }
     try {
       return stream.allocate(bytes);
@@ -183,6 +228,30 @@ final class Engine implements AutoCloseable {
       OutOfMemoryError error = new OutOfMemoryError(e.getMessage());
       error.initCause(e);
       throw error;
+    }
+  }
+
+  /**
+   * Gives the driver what was freed. It may be in use still by work that the stream has before it,
+   * which is waited for.
+   */
+  void giveBackUnused() {
+    stream.synchronize();
+    context.pool().trim(0);
+  }
+
+  /**
+   * Captures what operators give to the stream; the caller holds this object's lock.
+   *
+   * @throws ScratchTooSmall if that is so; the stream is as it was before
+   * @throws CudaException if the driver has no room
+   */
+  CudaGraph capture(Runnable operators) {
+    capturing = true;
+    try {
+      return stream.capture(operators);
+    } finally {
+      capturing = false;
     }
   }
 

@@ -11,6 +11,8 @@ import org.jspecify.annotations.Nullable;
 /** kernels/cuda/epilogue.cu. */
 final class Epilogue extends CudaFamily {
 
+  private final Kernel kernel = new Kernel("fathom_epilogue");
+
   Epilogue(Engine engine) {
     super(engine);
   }
@@ -72,6 +74,6 @@ final class Epilogue extends CudaFamily {
     fathom_cuda_epilogue_args.columns(args, Math.toIntExact(columns));
     fathom_cuda_epilogue_args.activation(args, Products.code(activation));
     int threads = FathomCuda.FATHOM_EPILOGUE_THREADS();
-    launch("fathom_epilogue", ceil(rows * ceil(columns, 8), threads), threads, args);
+    launch(kernel, ceil(rows * ceil(columns, 8), threads), threads, args);
   }
 }

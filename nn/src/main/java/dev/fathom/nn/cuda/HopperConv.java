@@ -21,6 +21,12 @@ final class HopperConv extends CudaFamily {
 
   private static final int DEPTH = FathomCuda.FATHOM_GEMM90_K();
 
+  private final TiledKernel forward = new TiledKernel("fathom_conv2d");
+  private final TiledKernel forwardOfRelu = new TiledKernel("fathom_conv2d_relu");
+  private final Kernel forwardReduce = new Kernel("fathom_conv2d_reduce");
+  private final TiledKernel inputGradient = new TiledKernel("fathom_conv2d_dx");
+  private final TiledKernel weightGradient = new TiledKernel("fathom_conv_d_weight");
+  private final Kernel weightGradientReduce = new Kernel("fathom_conv_d_weight_reduce");
   private final Products products;
 
   HopperConv(Engine engine, Products products) {
@@ -131,10 +137,10 @@ final class HopperConv extends CudaFamily {
           packed.address(),
           shape,
           plan.tile().columns());
-      String kernel = fusion.reluInput() ? "fathom_conv2d_relu" : "fathom_conv2d";
-      products.product(kernel, plan, rows(maps), out, 1, args);
+      products.product(
+          fusion.reluInput() ? forwardOfRelu : forward, plan, rows(maps), out, 1, args);
       if (plan.splits() > 1) {
-        products.reduce("fathom_conv2d_reduce", maps.pixels() * ceil(out, 8), conv);
+        products.reduce(forwardReduce, maps.pixels() * ceil(out, 8), conv);
       }
     }
   }
@@ -151,7 +157,7 @@ final class HopperConv extends CudaFamily {
     fathom_cuda_conv2d_dx90_args.group(args, plan.group(shape.in(), depth(shape, shape.out())));
     encodePixels(fathom_cuda_conv2d_dx90_args.dz_map(args), dz, maps, shape.out(), box);
     encodeWeight(fathom_cuda_conv2d_dx90_args.packed_map(args), packed, shape, DEPTH);
-    products.product("fathom_conv2d_dx", plan, rows(maps), shape.in(), 1, args);
+    products.product(inputGradient, plan, rows(maps), shape.in(), 1, args);
   }
 
   /** dWeight += dz^T map, summed over the pixels; the map after its ReLU. */
@@ -183,8 +189,8 @@ final class HopperConv extends CudaFamily {
     fathom_cuda_conv_d_weight90_args.box_width(whole, box.width());
     encodePixels(fathom_cuda_conv_d_weight90_args.gradient_map(whole), dz, maps, shape.out(), box);
     encodePixels(fathom_cuda_conv_d_weight90_args.map_map(whole), map, maps, shape.in(), box);
-    products.product("fathom_conv_d_weight", plan, shape.out(), depth(shape, shape.in()), 1, whole);
-    products.reduce("fathom_conv_d_weight_reduce", shape.out() * taps(shape) * shape.in(), args);
+    products.product(weightGradient, plan, shape.out(), depth(shape, shape.in()), 1, whole);
+    products.reduce(weightGradientReduce, shape.out() * taps(shape) * shape.in(), args);
   }
 
   private void encodePixels(

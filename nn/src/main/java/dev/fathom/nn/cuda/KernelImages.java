@@ -74,13 +74,14 @@ record KernelImages(ElementType elements, Path folder, boolean bundled) {
   }
 
   private List<String> names(CudaContext context) throws IOException {
+    boolean hopper = context.device().capability() == 90;
     if (!bundled) {
       try (var files = Files.list(folder)) {
         return files
             .map(file -> String.valueOf(file.getFileName()))
             .filter(name -> name.endsWith(EMULATED))
             .filter(name -> isFloat(name) == (elements == ElementType.FLOAT32) || hopper(name))
-            .filter(name -> !hopper(name) || elements == ElementType.BFLOAT16)
+            .filter(name -> !hopper(name) || (hopper && elements == ElementType.BFLOAT16))
             .sorted()
             .toList();
       }
@@ -89,10 +90,9 @@ record KernelImages(ElementType elements, Path folder, boolean bundled) {
       if (list == null) {
         return List.of();
       }
-      int capability = context.device().capability();
       return new String(list.readAllBytes(), StandardCharsets.UTF_8)
           .lines()
-          .filter(name -> capability == 90 || !name.endsWith(HOPPER))
+          .filter(name -> hopper || !name.endsWith(HOPPER))
           .toList();
     }
   }

@@ -17,6 +17,10 @@ final class Products extends CudaFamily {
   private static final int LEAST_BLOCK_ROWS = 64;
   private static final int MOST_CHUNKS = 32;
 
+  private final Kernel pack = new Kernel("fathom_pack_weight");
+  private final Kernel differentiate = new Kernel("fathom_differentiate");
+  private final Kernel vectors = new Kernel("fathom_linear_vectors");
+
   Products(Engine engine) {
     super(engine);
   }
@@ -32,11 +36,11 @@ final class Products extends CudaFamily {
   }
 
   /** Launches the kernel of a product [m,n] for the plan's tile. */
-  void product(String kernel, GemmPlan plan, long m, long n, int classes, MemorySegment args) {
+  void product(TiledKernel kernel, GemmPlan plan, long m, long n, int classes, MemorySegment args) {
     GemmPlan.Tile tile = plan.tile();
     boolean stays = tile.stays();
     launch(
-        kernel + tile.suffix(),
+        kernel.of(tile),
         stays ? plan.stayingBlocks(m, n, engine.multiprocessors()) : tile.tiles(m, n),
         stays ? 1 : plan.splits(),
         classes,
@@ -79,7 +83,7 @@ final class Products extends CudaFamily {
   }
 
   /** Launches a kernel with one thread for each of n things. */
-  void reduce(String kernel, long n, MemorySegment args) {
+  void reduce(Kernel kernel, long n, MemorySegment args) {
     int threads = FathomCuda.FATHOM_GEMM_REDUCE_THREADS();
     launch(kernel, ceil(n, threads), threads, args);
   }
@@ -113,7 +117,7 @@ final class Products extends CudaFamily {
       fathom_cuda_pack_weight_args.size_a(args, Math.toIntExact(sizeA));
       fathom_cuda_pack_weight_args.size_b(args, Math.toIntExact(sizeB));
       fathom_cuda_pack_weight_args.in(args, Math.toIntExact(in));
-      reduce("fathom_pack_weight", sizeA * sizeB * eights(in), args);
+      reduce(pack, sizeA * sizeB * eights(in), args);
     }
   }
 
@@ -149,7 +153,7 @@ final class Products extends CudaFamily {
     fathom_cuda_differentiate_args.block_rows(args, Math.toIntExact(blockRows(rows)));
     fathom_cuda_differentiate_args.activation(args, code(activation));
     launch(
-        "fathom_differentiate",
+        differentiate,
         ceil(columns, 8L * chunks),
         sumBlocks(rows),
         FathomCuda.FATHOM_LINEAR_THREADS(),
@@ -177,7 +181,7 @@ final class Products extends CudaFamily {
     fathom_cuda_linear_vectors_args.columns(args, Math.toIntExact(columns));
     fathom_cuda_linear_vectors_args.blocks(args, Math.toIntExact(blocks));
     launch(
-        "fathom_linear_vectors",
+        vectors,
         ceil(columns, FathomCuda.FATHOM_LINEAR_SUM_COLUMNS()),
         FathomCuda.FATHOM_LINEAR_THREADS(),
         args);

@@ -62,11 +62,14 @@ final class VendorConv extends CudaConv {
       long z = whole ? scratch.part(1) : y.address();
       library.convolve(
           engine.stream(),
-          Math.toIntExact(x.extent(0)),
-          Math.toIntExact(height),
-          Math.toIntExact(width),
-          shape.in(),
-          shape.out(),
+          new ConvProvider.Shape(
+              Math.toIntExact(x.extent(0)),
+              Math.toIntExact(height),
+              Math.toIntExact(width),
+              shape.in(),
+              shape.out(),
+              shape.kernel(),
+              shape.stride()),
           engine.borrowed(input, x.bytes()),
           engine.borrowed(packed.address(), packed.bytes()),
           engine.borrowed(z, y.bytes()));

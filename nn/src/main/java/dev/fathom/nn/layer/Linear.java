@@ -61,6 +61,7 @@ public final class Linear {
             ops.linearBackward(
                 x,
                 matrix(weight),
+                weight.packed(),
                 bias.value(),
                 activation,
                 pre,
@@ -147,6 +148,7 @@ public final class Linear {
       ops.linearBackward(
           x,
           matrix(weight),
+          weight.packed(),
           bias.value(),
           Activation.NONE,
           null,

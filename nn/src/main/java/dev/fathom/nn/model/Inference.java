@@ -37,6 +37,7 @@ public final class Inference {
   private final class Prepared {
     final MemoryPlan plan;
     int runs;
+    boolean refused;
     @Nullable Recorded recorded;
 
     Prepared(MemoryPlan plan) {
@@ -102,23 +103,34 @@ public final class Inference {
     Tensor image = planned.allocate(shape);
     fill.accept(image);
     Pass pass = new Pass(backend, planned);
-    if (prepared.runs++ == 0 || recordings >= MOST_RECORDINGS) {
-      return read.apply(network.forward(pass, image));
+    if (prepared.runs++ > 0 && !prepared.refused && recordings < MOST_RECORDINGS) {
+      Recorded made = record(plan, room, image);
+      if (made != null && made.recording.replay()) {
+        recordings++;
+        prepared.recorded = made;
+        return read.apply(made.depth);
+      }
+      // Nothing was done, nor would it be the next time.
+      prepared.refused = true;
+      if (made != null) {
+        made.recording.close();
+      }
     }
-    // Addresses outlive the tensors of this run.
-    Tensor imageAgain = image.onDevice() ? sameMemory(image) : image;
+    return read.apply(network.forward(pass, image));
+  }
+
+  /** Records a run; null if the device does not. */
+  private @Nullable Recorded record(MemoryPlan plan, Tensor room, Tensor image) {
     Tensor[] depth = new Tensor[1];
-    Recording recording = backend.record(() -> depth[0] = network.forward(pass, image));
-    if (recording == null) {
-      return read.apply(network.forward(pass, image));
-    }
-    recordings++;
-    Tensor depthAgain = sameMemory(depth[0]);
-    prepared.recorded = new Recorded(recording, room, imageAgain, depthAgain);
-    if (!recording.replay()) {
-      throw new IllegalStateException("a recording that was just made cannot be replayed");
-    }
-    return read.apply(depthAgain);
+    Recording recording =
+        backend.record(() -> {
+          Memory planned = plan.replay(room);
+          depth[0] = network.forward(new Pass(backend, planned), planned.allocate(image.shape()));
+        });
+    // Addresses outlive the tensors of this run.
+    return recording == null
+        ? null
+        : new Recorded(recording, room, sameMemory(image), sameMemory(depth[0]));
   }
 
   private static Tensor sameMemory(Tensor tensor) {

@@ -35,10 +35,12 @@ public interface Backend extends AutoCloseable {
 
   /**
    * Notes operators instead of doing them, where a device starts many of them faster as one. They
-   * must have run before with tensors of the same shapes, and neither read nor write the host.
+   * must have run before with tensors of the same shapes, and neither read nor write the host, nor
+   * allocate on the device.
    *
-   * @param operators calls operators, none that returns a number
-   * @return null where nothing is gained; the operators were not called then
+   * @param operators calls operators, none that returns a number; may be called again, to the same
+   *     effect, where the device has to make room first
+   * @return null where nothing is gained or the device has no room: call the operators themselves
    */
   default @Nullable Recording record(Runnable operators) {
     return null;

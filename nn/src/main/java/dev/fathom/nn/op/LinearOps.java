@@ -47,6 +47,7 @@ public interface LinearOps {
    *
    * @param x [...,in], as in the forward pass; may be null where dWeight and dScale are
    * @param weight [out,in], as in the checkpoints (not packed)
+   * @param packed the same from {@link #packLinear}, as in the forward pass
    * @param bias [out]; needed for dScale if the layer has one
    * @param activation NONE, RELU or GELU; NONE with a scale
    * @param preActivation [...,out]; needed with an activation
@@ -61,6 +62,7 @@ public interface LinearOps {
   void linearBackward(
       @Nullable Tensor x,
       Tensor weight,
+      Tensor packed,
       @Nullable Tensor bias,
       Activation activation,
       @Nullable Tensor preActivation,

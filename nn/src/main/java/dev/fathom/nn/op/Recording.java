@@ -6,7 +6,8 @@ public interface Recording extends AutoCloseable {
   /**
    * Does them again.
    *
-   * @return false if the device's own memory has moved since, and nothing was done: record anew
+   * @return false if the device's own memory has moved since, or it has no room to begin, and
+   *     nothing was done: record anew, or call the operators themselves
    */
   boolean replay();
 

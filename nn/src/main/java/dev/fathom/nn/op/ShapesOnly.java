@@ -6,7 +6,6 @@ import dev.fathom.nn.tensor.Memory;
 import dev.fathom.nn.tensor.NativeMemory;
 import dev.fathom.nn.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** A backend that computes nothing: a network run on it tells which tensors it needs, and when. */
@@ -18,13 +17,10 @@ public final class ShapesOnly
         PatchEmbedOps,
         ConvOps,
         ResampleOps,
-        LossOps,
-        AugmentOps,
-        OptimOps,
-        TransferOps,
-        VectorOps {
+        TransferOps {
 
   private final ElementType activationType;
+  private final TrainingOfShapes training = new TrainingOfShapes();
 
   /** One whose activations are of the type that another backend has. */
   public ShapesOnly(ElementType activationType) {
@@ -110,22 +106,22 @@ public final class ShapesOnly
 
   @Override
   public LossOps loss() {
-    return this;
+    return training;
   }
 
   @Override
   public AugmentOps augment() {
-    return this;
+    return training;
   }
 
   @Override
   public OptimOps optim() {
-    return this;
+    return training;
   }
 
   @Override
   public VectorOps vector() {
-    return this;
+    return training;
   }
 
   @Override
@@ -218,6 +214,7 @@ public final class ShapesOnly
   public void linearBackward(
       @Nullable Tensor x,
       Tensor weight,
+      Tensor packed,
       @Nullable Tensor bias,
       Activation activation,
       @Nullable Tensor preActivation,
@@ -304,114 +301,4 @@ public final class ShapesOnly
 
   @Override
   public void resizeBicubicBackward(Tensor dy, double stepY, double stepX, Tensor dx) {}
-
-  @Override
-  public Scalar scaleShiftInvariant(
-      Tensor prediction,
-      Tensor target,
-      @Nullable Tensor mask,
-      double trim,
-      double factor,
-      @Nullable Tensor dPrediction) {
-    return Scalar.of(0);
-  }
-
-  @Override
-  public Scalar cutMix(
-      Tensor prediction,
-      Tensor inside,
-      Tensor outside,
-      List<Box> boxes,
-      double factor,
-      @Nullable Tensor dPrediction) {
-    return Scalar.of(0);
-  }
-
-  @Override
-  public Scalar gradientMatching(
-      Tensor prediction,
-      Tensor target,
-      @Nullable Tensor mask,
-      double factor,
-      @Nullable Tensor dPrediction) {
-    return Scalar.of(0);
-  }
-
-  @Override
-  public Alignment alignment(
-      Tensor student, Tensor frozen, double margin, double factor, @Nullable Tensor dStudent) {
-    return new Alignment(Scalar.of(0), Scalar.of(0));
-  }
-
-  @Override
-  public Scalar siLog(
-      Tensor prediction,
-      Tensor target,
-      @Nullable Tensor mask,
-      double beta,
-      double factor,
-      @Nullable Tensor dPrediction) {
-    return Scalar.of(0);
-  }
-
-  @Override
-  public void readPicture(MemorySegment pixels, int width, int height, Crop crop, Tensor y) {}
-
-  @Override
-  public void readMap(Tensor x, Crop crop, Tensor y) {}
-
-  @Override
-  public void distort(
-      Tensor x,
-      List<Distortion> distortions,
-      @Nullable List<Integer> partners,
-      @Nullable List<LossOps.Box> boxes,
-      float[] mean,
-      float[] std,
-      Tensor y) {}
-
-  @Override
-  public void adamW(
-      Tensor value,
-      Tensor gradient,
-      Tensor m,
-      Tensor v,
-      long step,
-      double rate,
-      double beta1,
-      double beta2,
-      double eps,
-      double weightDecay,
-      double gradientScale) {}
-
-  @Override
-  public GradientCheck newCheck(Memory memory) {
-    throw new UnsupportedOperationException("nothing is trained on shapes");
-  }
-
-  @Override
-  public void adamW(Arrays arrays, Rates rates, double gradientScale, GradientCheck check) {}
-
-  @Override
-  public void fill(Tensor x, float value) {}
-
-  @Override
-  public void splitNan(Tensor x, Tensor mask) {}
-
-  @Override
-  public void axpby(float a, Tensor x, float b, Tensor y) {}
-
-  @Override
-  public void round(Tensor x, Tensor y) {}
-
-  @Override
-  public Scalar sumOfSquares(Tensor x) {
-    return Scalar.of(0);
-  }
-
-  @Override
-  public Scalar crossEntropy(
-      Tensor logits, Tensor target, double factor, @Nullable Tensor dLogits) {
-    return Scalar.of(0);
-  }
 }

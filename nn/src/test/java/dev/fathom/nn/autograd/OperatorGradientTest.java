@@ -237,6 +237,7 @@ class OperatorGradientTest {
                 .linearBackward(
                     x.get(0),
                     x.get(1),
+                    backend.linear().packLinear(x.get(1), memory),
                     x.get(2),
                     activation,
                     pre,

@@ -147,13 +147,37 @@ class CudaOperatorsTest {
         Tensor dBias = b.some(size[2]);
         Tensor dy = b.some(size[0], size[2]);
         ops.linearBackward(
-            x, weight, bias, Activation.GELU, pre, null, dy, dx, true, dWeight, dBias, null);
+            x,
+            weight,
+            packed,
+            bias,
+            Activation.GELU,
+            pre,
+            null,
+            dy,
+            dx,
+            true,
+            dWeight,
+            dBias,
+            null);
         b.keep(dx, dWeight, dBias);
         ops.linear(x, packed, bias, Activation.NONE, scale, residual, residual, null);
         b.keep(residual);
         Tensor dScale = b.some(size[2]);
         ops.linearBackward(
-            x, weight, bias, Activation.NONE, null, scale, dy, dx, false, dWeight, dBias, dScale);
+            x,
+            weight,
+            packed,
+            bias,
+            Activation.NONE,
+            null,
+            scale,
+            dy,
+            dx,
+            false,
+            dWeight,
+            dBias,
+            dScale);
         b.keep(dx, dWeight, dBias, dScale);
       });
     }

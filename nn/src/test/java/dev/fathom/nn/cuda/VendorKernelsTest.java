@@ -117,19 +117,17 @@ class VendorKernelsTest {
 
     @Override
     public void convolve(
-        CudaStream stream,
-        int batch,
-        int height,
-        int width,
-        int inputs,
-        int outputs,
-        DeviceMemory x,
-        DeviceMemory w,
-        DeviceMemory y) {
+        CudaStream stream, Shape shape, DeviceMemory x, DeviceMemory w, DeviceMemory y) {
+      assertEquals(3, shape.kernel());
+      assertEquals(1, shape.stride());
+      int height = shape.height();
+      int width = shape.width();
+      int inputs = shape.inputs();
+      int outputs = shape.outputs();
       calls++;
       float[] a = read(stream, x);
       float[] b = read(stream, w);
-      float[] c = new float[batch * height * width * outputs];
+      float[] c = new float[shape.batch() * height * width * outputs];
       for (int at = 0; at < c.length; at++) {
         int o = at % outputs;
         int column = at / outputs % width;
@@ -148,6 +146,18 @@ class VendorKernelsTest {
         }
       }
       write(stream, c, y);
+    }
+
+    @Override
+    public void inputGradient(
+        CudaStream stream, Shape shape, DeviceMemory w, DeviceMemory dy, DeviceMemory dx) {
+      throw new AssertionError("every way back is ours");
+    }
+
+    @Override
+    public void weightGradient(
+        CudaStream stream, Shape shape, DeviceMemory x, DeviceMemory dy, DeviceMemory dw) {
+      throw new AssertionError("every way back is ours");
     }
 
     @Override

@@ -21,7 +21,6 @@ import dev.fathom.training.config.ConfigReader;
 import dev.fathom.training.config.RunConfig;
 import dev.fathom.training.data.DataSet;
 import dev.fathom.training.data.PseudoLabelSet;
-import dev.fathom.training.data.SubsetDataSet;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -369,34 +368,6 @@ public final class Stages implements AutoCloseable {
 
   private static long steps(long fixed, double epochs, int size, int batch) {
     return fixed > 0 ? fixed : Math.max(1, Math.round(epochs * size / batch));
-  }
-
-  /** Labelled pictures for training, and others to validate on. */
-  private record Validated(DataSet training, DataSet validation, boolean own)
-      implements AutoCloseable {
-
-    static Validated of(RunConfig config, Sources sources, DataSet labelled) {
-      RunConfig.Data data = config.data();
-      if (!data.validation().isEmpty()) {
-        return new Validated(labelled, sources.open("data.validation", data.validation()), true);
-      }
-      int wanted = (int) Math.round(data.validationShare() * labelled.size());
-      int held = Math.min(Math.max(wanted, 1), data.validationLimit());
-      if (labelled.size() < 2) {
-        // One picture cannot be spared: it is trained on, and validation says little.
-        return new Validated(labelled, labelled, false);
-      }
-      SubsetDataSet.Split split =
-          SubsetDataSet.split(labelled, Math.min(held, labelled.size() - 1), config.seed());
-      return new Validated(split.kept(), split.heldOut(), false);
-    }
-
-    @Override
-    public void close() {
-      if (own) {
-        validation.close();
-      }
-    }
   }
 
   @Override
