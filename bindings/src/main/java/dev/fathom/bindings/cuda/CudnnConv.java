@@ -62,7 +62,7 @@ final class CudnnConv implements ConvProvider {
       MemorySegment result,
       MemorySegment convolution,
       int algorithm,
-      @Nullable DeviceMemory workspace) {}
+      long workspaceBytes) {}
 
   private final VendorSymbols library;
   private final CudaContext context;
@@ -72,6 +72,10 @@ final class CudnnConv implements ConvProvider {
   private final MemorySegment zero;
   private final MemorySegment handle;
   private final MethodHandle setStream;
+
+  /** As large as the largest plan so far wants it. */
+  private @Nullable DeviceMemory workspace;
+
   private final Map<Way, MethodHandle> functions = new EnumMap<>(Way.class);
 
   private CudnnConv(VendorSymbols library, CudaContext context) throws IOException {
@@ -147,8 +151,7 @@ final class CudnnConv implements ConvProvider {
       plan = plan(work);
       plans.put(work, plan);
     }
-    long workspace = plan.workspace == null ? 0 : plan.workspace.address();
-    long bytes = plan.workspace == null ? 0 : plan.workspace.byteSize();
+    long room = workspace(plan.workspaceBytes);
     MethodHandle function = Objects.requireNonNull(functions.get(work.way));
     int status;
     try {
@@ -164,8 +167,8 @@ final class CudnnConv implements ConvProvider {
                   second.address(),
                   plan.convolution,
                   plan.algorithm,
-                  workspace,
-                  bytes,
+                  room,
+                  plan.workspaceBytes,
                   zero,
                   plan.result,
                   result.address());
@@ -173,6 +176,23 @@ final class CudnnConv implements ConvProvider {
       throw CudaSymbols.unexpected(e);
     }
     library.check(status, work.way.function);
+  }
+
+  /** Where a workspace of so many bytes is; freeing the one before waits for who uses it. */
+  private long workspace(long bytes) {
+    if (bytes == 0) {
+      return 0;
+    }
+    DeviceMemory current = workspace;
+    if (current == null || current.byteSize() < bytes) {
+      if (current != null) {
+        workspace = null;
+        current.close();
+      }
+      current = context.allocate(bytes);
+      workspace = current;
+    }
+    return current.address();
   }
 
   private Plan plan(Work work) {
@@ -222,14 +242,8 @@ final class CudnnConv implements ConvProvider {
           result,
           algorithm,
           size);
-      long bytes = size.get(ValueLayout.JAVA_LONG, 0);
       return new Plan(
-          first,
-          second,
-          result,
-          convolution,
-          algorithm,
-          bytes == 0 ? null : context.allocate(bytes));
+          first, second, result, convolution, algorithm, size.get(ValueLayout.JAVA_LONG, 0));
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }
@@ -312,10 +326,8 @@ final class CudnnConv implements ConvProvider {
     try {
       library.destroyAll();
     } finally {
-      for (Plan plan : plans.values()) {
-        if (plan.workspace != null) {
-          plan.workspace.close();
-        }
+      if (workspace != null) {
+        workspace.close();
       }
       arena.close();
     }
