@@ -17,7 +17,7 @@
  */
 #include "attention.h"
 
-#define TILE 288               /* keys in a tile; fewer when the head is wide */
+#define TILE 256               /* keys in a tile; fewer when the head is wide */
 #define P_STRIDE (TILE + 16)   /* off a power of two: MR rows share no cache sets */
 #define SLICE 64               /* channels of a query row that lie next to each other */
 #define BLOCK_ROWS 112         /* query rows in a task, at most */
