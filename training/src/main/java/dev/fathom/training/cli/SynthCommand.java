@@ -23,7 +23,8 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "Writes <domain>/<index>.png with its depth, sky mask and classes, index.tsv, README.txt and",
-      "contact-sheet.png. The same options give the same bytes on any number of threads."
+      "contact-sheet.png. The same options give the same bytes on any number of threads. With",
+      "--shards the samples are in shard-000000.tar and so on, which training reads as they are."
     })
 final class SynthCommand extends Command {
   private static final Pattern SIZE = Pattern.compile("(\\d{1,6})[xX](\\d{1,6})");
@@ -84,6 +85,14 @@ final class SynthCommand extends Command {
               + " 65.535 m, 0 beyond and for sky). Default: ${DEFAULT-VALUE}.")
   private String format = "";
 
+  @Option(
+      names = "--shards",
+      paramLabel = "N",
+      description =
+          "Write the samples into N tar files, named as WebDataset names members, instead of a file"
+              + " for each picture and map.")
+  private @Nullable Integer shards;
+
   @Option(names = "--list", description = "Show the domains and write nothing.")
   private boolean list;
 
@@ -106,9 +115,13 @@ final class SynthCommand extends Command {
     if (workers < 1 || workers > MOST_THREADS) {
       throw new UserException("--threads", workers + " is not in 1.." + MOST_THREADS);
     }
+    int tars = shards == null ? 0 : shards;
+    if (shards != null && (tars < 1 || tars > set.size())) {
+      throw new UserException("--shards", tars + " is not in 1.." + set.size() + ", the pictures");
+    }
     PredictCommand.prepare(out);
     try (Progress progress = console.progress("synth", set.size(), Progress.Unit.of("pictures"))) {
-      new SynthFolder(out, set, depth).write(workers, () -> progress.stepBy(1));
+      new SynthFolder(out, set, depth, tars).write(workers, () -> progress.stepBy(1));
     }
     console.note(set.size() + (set.size() == 1 ? " picture" : " pictures") + " in " + out);
     return ExitCode.OK;

@@ -8,7 +8,7 @@ import java.nio.charset.StandardCharsets;
  * Writes a POSIX tar archive whose bytes depend on nothing but its members: no time, no owner, no
  * names of users. Names that do not fit into a ustar header go into a pax extended header.
  */
-final class TarWriter {
+public final class TarWriter {
 
   private static final int NAME_BYTES = 100;
   private static final byte[] ZEROS = new byte[2 * TarReader.BLOCK];
@@ -17,17 +17,17 @@ final class TarWriter {
   private long written;
 
   /** An archive on a stream, which the caller closes. */
-  TarWriter(OutputStream out) {
+  public TarWriter(OutputStream out) {
     this.out = out;
   }
 
   /** Bytes so far. */
-  long written() {
+  public long written() {
     return written;
   }
 
   /** Adds a file. */
-  void add(String name, byte[] content) throws IOException {
+  public void add(String name, byte[] content) throws IOException {
     byte[] nameBytes = name.getBytes(StandardCharsets.UTF_8);
     boolean ascii = nameBytes.length == name.length();
     if (nameBytes.length > NAME_BYTES || !ascii) {
@@ -40,7 +40,7 @@ final class TarWriter {
   }
 
   /** The end-of-archive mark. */
-  void finish() throws IOException {
+  public void finish() throws IOException {
     out.write(ZEROS);
     written += ZEROS.length;
   }

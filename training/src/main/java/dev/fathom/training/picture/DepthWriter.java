@@ -27,29 +27,31 @@ public final class DepthWriter {
       @Nullable RgbImage picture,
       DepthOptions options)
       throws PictureException {
-    switch (format) {
-      case PNG ->
-          AtomicFile.write(
-              file, out -> PngDepth.writeColour(out, depth, options.colormapFor(depth.kind())));
-      case PNG16 -> AtomicFile.write(file, out -> PngDepth.writeGrey16(out, depth));
-      case PFM ->
-          AtomicFile.write(
-              file, out -> PfmDepth.write(out, depth.width(), depth.height(), depth.values()));
-      case NPY ->
-          AtomicFile.write(
-              file, out -> NpyDepth.write(out, depth.width(), depth.height(), depth.values()));
-      case EXR -> AtomicFile.write(file, out -> ExrWriter.write(out, depth));
+    AtomicFile.write(file, content(format, depth, picture, options));
+  }
+
+  /**
+   * What {@link #write} writes to a file.
+   *
+   * @throws IllegalArgumentException as there
+   */
+  public static AtomicFile.Content content(
+      DepthFormat format, DepthMap depth, @Nullable RgbImage picture, DepthOptions options) {
+    return switch (format) {
+      case PNG -> out -> PngDepth.writeColour(out, depth, options.colormapFor(depth.kind()));
+      case PNG16 -> out -> PngDepth.writeGrey16(out, depth);
+      case PFM -> out -> PfmDepth.write(out, depth.width(), depth.height(), depth.values());
+      case NPY -> out -> NpyDepth.write(out, depth.width(), depth.height(), depth.values());
+      case EXR -> out -> ExrWriter.write(out, depth);
       case PLY -> {
         RgbImage colours = fitting(format, depth, picture);
-        AtomicFile.write(file, out -> PointCloud.write(out, depth, colours, options.camera()));
+        yield out -> PointCloud.write(out, depth, colours, options.camera());
       }
       case SIDE_BY_SIDE -> {
         RgbImage left = fitting(format, depth, picture);
-        AtomicFile.write(
-            file,
-            out -> PngDepth.writeSideBySide(out, depth, left, options.colormapFor(depth.kind())));
+        yield out -> PngDepth.writeSideBySide(out, depth, left, options.colormapFor(depth.kind()));
       }
-    }
+    };
   }
 
   /**

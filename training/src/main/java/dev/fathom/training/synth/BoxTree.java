@@ -23,6 +23,7 @@ final class BoxTree {
   private final int[] child;
 
   private final int[] count;
+  private final int[] parent;
   private int nodes;
 
   BoxTree(List<Solid> all) {
@@ -31,6 +32,8 @@ final class BoxTree {
     bounds = new double[6 * capacity];
     child = new int[capacity];
     count = new int[capacity];
+    parent = new int[capacity];
+    parent[0] = -1;
     if (solids.length > 0) {
       nodes = 1;
       build(0, 0, solids.length, 0);
@@ -53,6 +56,8 @@ final class BoxTree {
     int first = nodes;
     nodes += 2;
     child[node] = first;
+    parent[first] = node;
+    parent[first + 1] = node;
     build(first, from, middle, depth + 1);
     build(first + 1, middle, to, depth + 1);
   }
@@ -197,6 +202,82 @@ final class BoxTree {
     }
   }
 
+  /**
+   * Looks for something nearer than what is found in a leaf alone. Of bodies that are equally near,
+   * that one is kept which {@link #nearest} meets first, so that the order of the leaves does not
+   * matter.
+   */
+  void nearestInLeaf(int leaf, Ray ray, Nearest found) {
+    double limit = Math.nextUp(found.t);
+    // A body's parameter may be a rounding below that of its box.
+    if (entry(ray, leaf, limit + 1e-12 * limit) == Double.POSITIVE_INFINITY) {
+      return;
+    }
+    int start = -1 - child[leaf];
+    for (int i = start; i < start + count[leaf]; i++) {
+      double t = solids[i].distance(ray, limit);
+      if (t < found.t || (t == found.t && precedes(leaf, found.leaf, ray))) {
+        found.t = t;
+        found.surface = solids[i];
+        found.leaf = leaf;
+        limit = Math.nextUp(t);
+      }
+    }
+  }
+
+  /** Whether a ray that visits the nearer child first comes to a leaf before another. */
+  private boolean precedes(int leaf, int other, Ray ray) {
+    if (other < 0 || leaf == other) {
+      return false;
+    }
+    // Children have larger numbers than their parents.
+    int one = leaf;
+    int two = other;
+    while (parent[one] != parent[two]) {
+      if (one > two) {
+        one = parent[one];
+      } else {
+        two = parent[two];
+      }
+    }
+    boolean isLeft = one < two;
+    double left = entry(ray, Math.min(one, two), Double.POSITIVE_INFINITY);
+    double right = entry(ray, Math.max(one, two), Double.POSITIVE_INFINITY);
+    return isLeft == !(right < left);
+  }
+
+  /** Some body of a leaf that is met below a limit; null if there is none. */
+  @Nullable Solid blockerInLeaf(int leaf, Ray ray, double limit) {
+    if (entry(ray, leaf, limit) == Double.POSITIVE_INFINITY) {
+      return null;
+    }
+    int start = -1 - child[leaf];
+    for (int i = start; i < start + count[leaf]; i++) {
+      if (solids[i].distance(ray, limit) < limit) {
+        return solids[i];
+      }
+    }
+    return null;
+  }
+
+  /** Whether there are no bodies, and so no nodes. */
+  boolean isEmpty() {
+    return nodes == 0;
+  }
+
+  /**
+   * The first of a node's two children, which stand together; below 0 for a leaf. Node 0 is the
+   * root.
+   */
+  int child(int node) {
+    return child[node];
+  }
+
+  /** Six bounds of each node: least x, y, z, greatest x, y, z. Not to be changed. */
+  double[] bounds() {
+    return bounds;
+  }
+
   /** Some body that is met below a limit; null if there is none. */
   @Nullable Solid blocker(Ray ray, double limit) {
     if (nodes == 0) {
@@ -231,9 +312,13 @@ final class BoxTree {
     double t;
     @Nullable Surface surface;
 
+    /** That the surface is in; below 0 if it is in none, or it does not matter which. */
+    int leaf;
+
     void clear(double limit) {
       t = limit;
       surface = null;
+      leaf = -1;
     }
   }
 }

@@ -61,6 +61,13 @@ record Camera(
       down2 = -(u2 * cr - sy * sr) * pixel;
     }
 
+    /** Puts the camera's axis, a unit vector, into an array. */
+    void axis(double[] to, int at) {
+      to[at] = ahead0;
+      to[at + 1] = ahead1;
+      to[at + 2] = ahead2;
+    }
+
     /** The ray through a point of the picture in pixels; (0, 0) is the upper left corner. */
     void ray(double px, double py, Ray ray) {
       double a = px - centreX;

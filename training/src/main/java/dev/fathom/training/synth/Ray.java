@@ -27,6 +27,9 @@ final class Ray {
   /** For looking at a surface before it is known to be hit. */
   final Hit probe = new Hit();
 
+  /** Where a walk over a grid of a {@link Terrain} ended without a hit. */
+  double walked;
+
   /** Nodes of a {@link BoxTree} still to be looked at. */
   final int[] stack = new int[BoxTree.DEEPEST];
 

@@ -33,8 +33,24 @@ final class Scene {
     this.sensor = sensor;
   }
 
+  /** What finds the bodies that bundles of rays can meet; for one thread. */
+  Beam beam() {
+    return new Beam(solids);
+  }
+
   /** The nearest surface along a ray; {@code found.surface} is null for sky. */
   void nearest(Ray ray, Nearest found) {
+    nearestGround(ray, found);
+    solids.nearest(ray, found.t, found);
+  }
+
+  /** As above, for a ray of a beam. */
+  void nearest(Ray ray, Beam beam, Nearest found) {
+    nearestGround(ray, found);
+    beam.nearest(ray, found);
+  }
+
+  private void nearestGround(Ray ray, Nearest found) {
     found.clear(FARTHEST);
     for (Surface ground : grounds) {
       double t = ground.distance(ray, found.t);
@@ -43,19 +59,19 @@ final class Scene {
         found.surface = ground;
       }
     }
-    solids.nearest(ray, found.t, found);
   }
 
   /**
    * Something between a ray's origin and the point at a parameter; null if there is nothing.
    *
    * @param likely what blocked the ray before, tried first
+   * @param beam that the ray is of; null for a ray alone
    */
-  @Nullable Surface blocker(Ray ray, double limit, @Nullable Surface likely) {
+  @Nullable Surface blocker(Ray ray, double limit, @Nullable Surface likely, @Nullable Beam beam) {
     if (likely != null && likely.distance(ray, limit) < limit) {
       return likely;
     }
-    Surface solid = solids.blocker(ray, limit);
+    Surface solid = beam == null ? solids.blocker(ray, limit) : beam.blocker(ray, limit);
     if (solid != null) {
       return solid;
     }

@@ -22,6 +22,9 @@ public final class SceneRenderer {
   /** Places of the further rays of such a pixel, off its centre: around it. */
   private static final double[] OFFSETS = {-0.3, -0.25, 0.37, -0.15, -0.05, 0.38};
 
+  /** Side in pixels of the tiles whose rays are bundled. */
+  private static final int TILE = 4;
+
   /** Light of one ray counts up to here. */
   private static final double BRIGHTEST = 8;
 
@@ -79,7 +82,7 @@ public final class SceneRenderer {
 
   static Sample render(String id, Scene scene, int width, int height) {
     SceneRenderer renderer = new SceneRenderer(scene, width, height);
-    renderer.castCentres();
+    renderer.forTiles(renderer.new Centres());
     renderer.smoothEdges();
     return new Sample(
         id,
@@ -88,26 +91,74 @@ public final class SceneRenderer {
         new ClassMap(width, height, renderer.classes));
   }
 
-  private void castCentres() {
-    for (int y = 0, i = 0; y < height; y++) {
-      for (int x = 0; x < width; x++, i++) {
-        frame.ray(x + 0.5, y + 0.5, tracer.ray);
-        Surface surface = tracer.look();
+  /** Does something with the pixels of each tile, whose rays the tracer has begun. */
+  private void forTiles(TileTask task) {
+    Beam.Tile tile = new Beam.Tile();
+    int[] pixels = new int[TILE * TILE];
+    for (int top = 0; top < height; top += TILE) {
+      for (int left = 0; left < width; left += TILE) {
+        int right = Math.min(left + TILE, width);
+        int bottom = Math.min(top + TILE, height);
+        int count = 0;
+        for (int y = top; y < bottom; y++) {
+          for (int x = left; x < right; x++) {
+            pixels[count] = y * width + x;
+            count += task.wants(pixels[count]) ? 1 : 0;
+          }
+        }
+        if (count > 0) {
+          tile.set(frame, left, top, right, bottom);
+          tracer.begin(tile);
+          task.run(pixels, count);
+        }
+      }
+    }
+  }
+
+  /** What is done with the pixels of a tile. */
+  private interface TileTask {
+    /** Whether a pixel is of interest. */
+    boolean wants(int pixel);
+
+    /** Does it with those that are. */
+    void run(int[] pixels, int count);
+  }
+
+  private final class Centres implements TileTask {
+    @Override
+    public boolean wants(int pixel) {
+      return true;
+    }
+
+    @Override
+    public void run(int[] pixels, int count) {
+      for (int k = 0; k < count; k++) {
+        look(pixels[k], 0, 0);
+      }
+      for (int k = 0; k < count; k++) {
+        int i = pixels[k];
+        Surface surface = tracer.surface(k);
         seen[i] = surface;
         if (surface == null) {
           depth[i] = Float.POSITIVE_INFINITY;
           classes[i] = (byte) SceneClass.SKY.code();
         } else {
           // The axis component of a camera ray's direction is 1, so the parameter is the depth.
-          depth[i] = (float) tracer.hit.t;
-          classes[i] = (byte) surface.kindAt(tracer.hit).code();
+          depth[i] = (float) tracer.hit(k).t;
+          classes[i] = (byte) surface.kindAt(tracer.hit(k)).code();
         }
-        tracer.shade(surface, frame.pixel);
+        tracer.shade(k, frame.pixel);
         light[3 * i] = (float) tracer.r;
         light[3 * i + 1] = (float) tracer.g;
         light[3 * i + 2] = (float) tracer.b;
       }
     }
+  }
+
+  private void look(int pixel, double offX, double offY) {
+    int column = pixel % width;
+    int row = pixel / width;
+    var _ = tracer.look(frame, column + 0.5 + offX, row + 0.5 + offY);
   }
 
   /** Averages further rays where a pixel shows another surface or another light than the next. */
@@ -125,11 +176,7 @@ public final class SceneRenderer {
         }
       }
     }
-    for (int i = 0; i < rough.length; i++) {
-      if (rough[i]) {
-        smooth(i);
-      }
-    }
+    forTiles(new Rough(rough));
   }
 
   @SuppressWarnings("ReferenceEquality") // The same body is meant, not an equal one.
@@ -142,16 +189,39 @@ public final class SceneRenderer {
     return Math.abs(one - two) > ROUGH * (one + two);
   }
 
-  private void smooth(int i) {
+  private final class Rough implements TileTask {
+    private final boolean[] rough;
+
+    Rough(boolean[] rough) {
+      this.rough = rough;
+    }
+
+    @Override
+    public boolean wants(int pixel) {
+      return rough[pixel];
+    }
+
+    @Override
+    public void run(int[] pixels, int count) {
+      for (int k = 0; k < count; k++) {
+        for (int o = 0; o < OFFSETS.length; o += 2) {
+          look(pixels[k], OFFSETS[o], OFFSETS[o + 1]);
+        }
+      }
+      for (int k = 0; k < count; k++) {
+        smooth(pixels[k], k * OFFSETS.length / 2);
+      }
+    }
+  }
+
+  /** Averages a pixel's light with that of the rays from {@code first} on. */
+  private void smooth(int i, int first) {
     // A lamp's filament should not outshine the other rays.
     double r = Math.min(light[3 * i], BRIGHTEST);
     double g = Math.min(light[3 * i + 1], BRIGHTEST);
     double b = Math.min(light[3 * i + 2], BRIGHTEST);
-    int column = i % width;
-    int row = i / width;
-    for (int k = 0; k < OFFSETS.length; k += 2) {
-      frame.ray(column + 0.5 + OFFSETS[k], row + 0.5 + OFFSETS[k + 1], tracer.ray);
-      tracer.shade(tracer.look(), frame.pixel);
+    for (int k = 0; k < OFFSETS.length / 2; k++) {
+      tracer.shade(first + k, frame.pixel);
       r += Math.min(tracer.r, BRIGHTEST);
       g += Math.min(tracer.g, BRIGHTEST);
       b += Math.min(tracer.b, BRIGHTEST);

@@ -6,12 +6,14 @@ import dev.fathom.training.data.ClassMap;
 import dev.fathom.training.data.GroundTruth;
 import dev.fathom.training.data.Sample;
 import dev.fathom.training.picture.AtomicFile;
+import dev.fathom.training.picture.AtomicFile.Content;
 import dev.fathom.training.picture.DepthFormat;
 import dev.fathom.training.picture.DepthOptions;
 import dev.fathom.training.picture.DepthWriter;
 import dev.fathom.training.picture.PictureException;
 import dev.fathom.training.picture.PngWriter;
 import dev.fathom.training.picture.PngWriter.Samples;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -20,6 +22,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.EnumSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -27,12 +30,15 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Writes rendered pictures as a folder: {@code <domain>/<index>.png}, {@code .depth.<ext>}, {@code
  * .sky.png}, {@code .classes.png}, then {@code contact-sheet.png}, {@code README.txt} and {@code
- * index.tsv}. The same set gives the same bytes on any number of threads. {@code index.tsv} is
- * written last: a folder without it is not complete.
+ * index.tsv}. With shards, these files are members of {@code shard-000000.tar} and so on, named as
+ * WebDataset names them, in the order of the set, which mixes the domains; {@code index.tsv} then
+ * lists the shards. The same set gives the same bytes on any number of threads. {@code index.tsv}
+ * is written last: a folder without it is not complete.
  */
 public final class SynthFolder {
   /** The formats that depth can have here. */
@@ -49,6 +55,7 @@ public final class SynthFolder {
   private final Path folder;
   private final SynthDataSet set;
   private final DepthFormat format;
+  private final int shards;
 
   /**
    * A folder to be written.
@@ -56,6 +63,22 @@ public final class SynthFolder {
    * @throws IllegalArgumentException if depth cannot have that format here
    */
   public SynthFolder(Path folder, SynthDataSet set, DepthFormat format) {
+    this(folder, set, format, 0);
+  }
+
+  /**
+   * A folder to be written.
+   *
+   * @param shards number of tar files that the samples go into instead of files of their own; 0 for
+   *     none
+   * @throws IllegalArgumentException if depth cannot have that format here, or there would be
+   *     shards without samples
+   */
+  public SynthFolder(Path folder, SynthDataSet set, DepthFormat format, int shards) {
+    if (shards < 0 || shards > set.size()) {
+      throw new IllegalArgumentException(shards + " shards of " + set.size() + " samples");
+    }
+    this.shards = shards;
     if (!FORMATS.contains(format)) {
       throw new IllegalArgumentException("depth as " + format.label());
     }
@@ -73,40 +96,57 @@ public final class SynthFolder {
    *     is written
    */
   public void write(int threads, Runnable step) throws IOException, InterruptedException {
+    if (shards > 0) {
+      SceneShards.requireNoOthers(folder, shards);
+    }
     Files.deleteIfExists(folder.resolve(INDEX));
+    String index;
+    try (SceneShards tars = shards > 0 ? new SceneShards(folder, set.size(), shards) : null) {
+      write(threads, step, tars);
+      index = tars == null ? index() : tars.index();
+    }
+    AtomicFile.write(folder.resolve("contact-sheet.png"), rgb(ContactSheet.of(set)));
+    writeText("README.txt", SynthReadme.of(set, format, shards));
+    writeText(INDEX, index);
+  }
+
+  private void write(int threads, Runnable step, @Nullable SceneShards tars)
+      throws IOException, InterruptedException {
     ExecutorService workers =
         Executors.newFixedThreadPool(
             threads, task -> Thread.ofPlatform().daemon().name("fathom-synth").unstarted(task));
     try {
-      Deque<Future<?>> underWay = new ArrayDeque<>();
+      Deque<Future<Map<String, byte[]>>> underWay = new ArrayDeque<>();
       for (int i = 0; i < set.size(); i++) {
         int index = i;
         underWay.add(
             workers.submit(() -> {
-              writeSample(set.read(index));
-              return null;
+              Map<String, Content> files = files(set.read(index));
+              return tars == null ? writeAll(files) : bytesOf(files);
             }));
         if (underWay.size() > AHEAD * threads) {
-          finish(underWay.remove(), step);
+          finish(underWay.remove(), tars, step);
         }
       }
       while (!underWay.isEmpty()) {
-        finish(underWay.remove(), step);
+        finish(underWay.remove(), tars, step);
       }
     } finally {
       // Waits for what is under way: after this method nothing more appears in the folder.
       workers.shutdownNow();
       workers.close();
     }
-    writeRgb(folder.resolve("contact-sheet.png"), ContactSheet.of(set));
-    writeText("README.txt", SynthReadme.of(set, format));
-    writeText(INDEX, index());
   }
 
-  private static void finish(Future<?> task, Runnable step)
+  /** Takes what a task has made, in the order of the samples. */
+  private static void finish(
+      Future<Map<String, byte[]>> task, @Nullable SceneShards tars, Runnable step)
       throws IOException, InterruptedException {
     try {
-      task.get();
+      Map<String, byte[]> members = task.get();
+      if (tars != null) {
+        tars.add(members);
+      }
     } catch (ExecutionException e) {
       switch (e.getCause()) {
         case IOException cause -> throw cause;
@@ -118,7 +158,26 @@ public final class SynthFolder {
     step.run();
   }
 
-  private void writeSample(Sample sample) throws PictureException {
+  /** Writes files into the folder. */
+  private Map<String, byte[]> writeAll(Map<String, Content> files) throws PictureException {
+    for (Map.Entry<String, Content> file : files.entrySet()) {
+      AtomicFile.write(folder.resolve(file.getKey()), file.getValue());
+    }
+    return Map.of();
+  }
+
+  private static Map<String, byte[]> bytesOf(Map<String, Content> files) throws IOException {
+    Map<String, byte[]> members = new LinkedHashMap<>();
+    for (Map.Entry<String, Content> file : files.entrySet()) {
+      ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+      file.getValue().writeTo(bytes);
+      members.put(file.getKey(), bytes.toByteArray());
+    }
+    return members;
+  }
+
+  /** The files of a sample, by their names in the folder or in a shard. */
+  private Map<String, Content> files(Sample sample) {
     RgbImage picture = sample.picture();
     int width = picture.width();
     int height = picture.height();
@@ -127,33 +186,39 @@ public final class SynthFolder {
     if (truth == null || classes == null) {
       throw new IllegalStateException(sample.id() + " has no depth or no classes");
     }
-    writeRgb(folder.resolve(pictureOf(sample.id())), picture);
-    Path depth = folder.resolve(depthOf(sample.id()));
-    if (format == DepthFormat.PNG16) {
-      writeMillimetres(depth, truth);
-    } else {
-      DepthMap map = new DepthMap(width, height, DepthMap.Kind.METRES, truth.values());
-      DepthWriter.write(depth, format, map, null, DepthOptions.DEFAULT);
-    }
+    Map<String, Content> files = new LinkedHashMap<>();
+    files.put(pictureOf(sample.id()), rgb(picture));
+    files.put(
+        depthOf(sample.id()),
+        format == DepthFormat.PNG16
+            ? millimetres(truth)
+            : DepthWriter.content(
+                format,
+                new DepthMap(width, height, DepthMap.Kind.METRES, truth.values()),
+                null,
+                DepthOptions.DEFAULT));
     int sky = SceneClass.SKY.code();
-    writeGrey(
-        folder.resolve(skyOf(sample.id())),
-        width,
-        height,
-        (y, row) -> {
-          for (int x = 0; x < width; x++) {
-            row[x] = (byte) (classes.at(x, y) == sky ? 255 : 0);
-          }
-        });
-    writeGrey(
-        folder.resolve(classesOf(sample.id())),
-        width,
-        height,
-        (y, row) -> {
-          for (int x = 0; x < width; x++) {
-            row[x] = (byte) classes.at(x, y);
-          }
-        });
+    files.put(
+        skyOf(sample.id()),
+        grey(
+            width,
+            height,
+            (y, row) -> {
+              for (int x = 0; x < width; x++) {
+                row[x] = (byte) (classes.at(x, y) == sky ? 255 : 0);
+              }
+            }));
+    files.put(
+        classesOf(sample.id()),
+        grey(
+            width,
+            height,
+            (y, row) -> {
+              for (int x = 0; x < width; x++) {
+                row[x] = (byte) classes.at(x, y);
+              }
+            }));
+    return files;
   }
 
   private static String pictureOf(String id) {
@@ -173,46 +238,40 @@ public final class SynthFolder {
   }
 
   /** 16-bit millimetres; 0 for sky and for what is farther than 65.535 m. */
-  private static void writeMillimetres(Path file, GroundTruth truth) throws PictureException {
+  private static Content millimetres(GroundTruth truth) {
     int width = truth.width();
     float[] values = truth.values();
-    AtomicFile.write(
-        file,
-        out ->
-            PngWriter.write(
-                out,
-                width,
-                truth.height(),
-                Samples.GREY16,
-                Map.of(),
-                (y, row) -> {
-                  for (int x = 0; x < width; x++) {
-                    double millimetres = Math.rint((double) values[y * width + x] * MILLIMETRES);
-                    int sample = millimetres <= LARGEST_SAMPLE ? (int) millimetres : 0;
-                    row[2 * x] = (byte) (sample >> 8);
-                    row[2 * x + 1] = (byte) sample;
-                  }
-                }));
+    return out ->
+        PngWriter.write(
+            out,
+            width,
+            truth.height(),
+            Samples.GREY16,
+            Map.of(),
+            (y, row) -> {
+              for (int x = 0; x < width; x++) {
+                double millimetres = Math.rint((double) values[y * width + x] * MILLIMETRES);
+                int sample = millimetres <= LARGEST_SAMPLE ? (int) millimetres : 0;
+                row[2 * x] = (byte) (sample >> 8);
+                row[2 * x + 1] = (byte) sample;
+              }
+            });
   }
 
-  private static void writeGrey(Path file, int width, int height, PngWriter.Rows rows)
-      throws PictureException {
-    AtomicFile.write(
-        file, out -> PngWriter.write(out, width, height, Samples.GREY8, Map.of(), rows));
+  private static Content grey(int width, int height, PngWriter.Rows rows) {
+    return out -> PngWriter.write(out, width, height, Samples.GREY8, Map.of(), rows);
   }
 
-  private static void writeRgb(Path file, RgbImage picture) throws PictureException {
+  private static Content rgb(RgbImage picture) {
     int rowBytes = 3 * picture.width();
-    AtomicFile.write(
-        file,
-        out ->
-            PngWriter.write(
-                out,
-                picture.width(),
-                picture.height(),
-                Samples.RGB8,
-                Map.of(),
-                (y, row) -> System.arraycopy(picture.rgb(), y * rowBytes, row, 0, rowBytes)));
+    return out ->
+        PngWriter.write(
+            out,
+            picture.width(),
+            picture.height(),
+            Samples.RGB8,
+            Map.of(),
+            (y, row) -> System.arraycopy(picture.rgb(), y * rowBytes, row, 0, rowBytes));
   }
 
   private void writeText(String name, String text) throws PictureException {

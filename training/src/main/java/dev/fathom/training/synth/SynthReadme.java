@@ -6,16 +6,25 @@ import dev.fathom.training.picture.DepthFormat;
 final class SynthReadme {
   private SynthReadme() {}
 
-  static String of(SynthDataSet set, DepthFormat format) {
+  static String of(SynthDataSet set, DepthFormat format, int shards) {
     StringBuilder text =
         new StringBuilder(
             """
             Rendered pictures with exact depth, made by `fathom synth`.
 
+            """);
+    text.append(
+        shards > 0
+            ? """
+            index.tsv lists the shards, one a line, with a header: name, samples, bytes. They are tar files whose
+            members are the files of the samples, named as WebDataset names them.
+
+            """
+            : """
             index.tsv lists the samples, one a line, with a header: id, then the files, relative to this folder.
 
-            <id>.png          the picture, 8-bit sRGB
             """);
+    text.append("<id>.png          the picture, 8-bit sRGB\n");
     text.append(
         format == DepthFormat.PNG16
             ? """

@@ -16,6 +16,11 @@ final class Terrain extends Surface {
 
   private static final int BLOCKS = CELLS / BLOCK;
 
+  /** Blocks along a side of a square of blocks, whose greatest height is known, too. */
+  private static final int SQUARE = 4;
+
+  private static final int SQUARES = BLOCKS / SQUARE;
+
   /** Each grid's cells are so many times as long as the next finer one's. */
   private static final int COARSER = 4;
 
@@ -29,6 +34,10 @@ final class Terrain extends Surface {
   private final double finestCell;
   private final double[][] heights = new double[LEVELS][];
   private final double[][] greatest = new double[LEVELS][BLOCKS * BLOCKS];
+
+  /** Infinite for squares that the finer grid begins in: they are walked block by block. */
+  private final double[][] greatestOfSquares = new double[LEVELS][SQUARES * SQUARES];
+
   private final double steepest;
   private double lowest = Double.POSITIVE_INFINITY;
   private double highest = Double.NEGATIVE_INFINITY;
@@ -60,6 +69,18 @@ final class Terrain extends Surface {
       heights[level] = grid;
       for (int b = 0; b < BLOCKS * BLOCKS; b++) {
         greatest[level][b] = greatestOf(grid, b % BLOCKS * BLOCK, b / BLOCKS * BLOCK);
+      }
+      for (int b = 0; b < BLOCKS * BLOCKS; b++) {
+        int i = b % BLOCKS;
+        int j = b / BLOCKS;
+        int square = j / SQUARE * SQUARES + i / SQUARE;
+        double most =
+            b % BLOCKS % SQUARE == 0 && j % SQUARE == 0
+                ? Double.NEGATIVE_INFINITY
+                : greatestOfSquares[level][square];
+        boolean inner = level > 0 && isInner(i) && isInner(j);
+        greatestOfSquares[level][square] =
+            Math.max(most, inner ? Double.POSITIVE_INFINITY : greatest[level][b]);
       }
     }
   }
@@ -143,11 +164,11 @@ final class Terrain extends Surface {
         t = entry;
         continue;
       }
-      Walk walk = walkBlocks(ray, level, t, limit);
-      if (walk.hit || walk.t >= limit) {
-        return walk.hit && walk.t < limit ? walk.t : Double.POSITIVE_INFINITY;
+      double hit = walkBlocks(ray, level, t, limit);
+      if (hit < Double.POSITIVE_INFINITY || ray.walked >= limit) {
+        return hit < limit ? hit : Double.POSITIVE_INFINITY;
       }
-      t = walk.t;
+      t = ray.walked;
     }
     return Double.POSITIVE_INFINITY;
   }
@@ -164,33 +185,71 @@ final class Terrain extends Surface {
     return entry < exit && entry > from ? entry : Double.POSITIVE_INFINITY;
   }
 
-  /** How a walk over one grid ended: at a hit, or at the grid's edge. */
-  private record Walk(boolean hit, double t) {}
-
-  /** Follows a ray from block to block of a grid until it hits, leaves or enters the finer grid. */
-  private Walk walkBlocks(Ray ray, int level, double from, double limit) {
+  /**
+   * Follows a ray from block to block of a grid until it hits, leaves or enters the finer grid;
+   * past squares of blocks that it passes above at once.
+   *
+   * @return the hit; infinity if there is none, and then {@code ray.walked} says how far it got
+   */
+  private double walkBlocks(Ray ray, int level, double from, double limit) {
     double block = cell(level) * BLOCK;
     double ahead = from + 1e-9 * (1 + from);
     int i = index((ray.ox + ahead * ray.dx) / block + BLOCKS / 2.0, BLOCKS);
     int j = index((ray.oz + ahead * ray.dz) / block + BLOCKS / 2.0, BLOCKS);
     int stepX = ray.dx > 0 ? 1 : -1;
     int stepZ = ray.dz > 0 ? 1 : -1;
+    double[] greatestHere = greatest[level];
+    double[] squares = greatestOfSquares[level];
+    int square = -1;
     double t = from;
     while (t < limit) {
-      double edgeX = ((i + (stepX + 1) / 2) - BLOCKS / 2.0) * block;
-      double edgeZ = ((j + (stepZ + 1) / 2) - BLOCKS / 2.0) * block;
-      double tx = ray.dx == 0 ? Double.POSITIVE_INFINITY : (edgeX - ray.ox) * ray.ix;
-      double tz = ray.dz == 0 ? Double.POSITIVE_INFINITY : (edgeZ - ray.oz) * ray.iz;
+      int at = j / SQUARE * SQUARES + i / SQUARE;
+      if (at != square) {
+        square = at;
+        int lastX = stepX > 0 ? i | (SQUARE - 1) : i & -SQUARE;
+        int lastZ = stepZ > 0 ? j | (SQUARE - 1) : j & -SQUARE;
+        double outX = crossing(ray.dx, ray.ox, ray.ix, lastX, stepX, block);
+        double outZ = crossing(ray.dz, ray.oz, ray.iz, lastZ, stepZ, block);
+        double out = Math.max(t, Math.min(outX, outZ));
+        double end = Math.min(out, limit);
+        double low = ray.oy + Math.min(t * ray.dy, end * ray.dy);
+        if (out < Double.POSITIVE_INFINITY && low > squares[at]) {
+          // As if it had gone block by block: through the other sides that it crosses before.
+          if (outX <= outZ) {
+            while (j != lastZ && crossing(ray.dz, ray.oz, ray.iz, j, stepZ, block) < outX) {
+              j += stepZ;
+            }
+            i = lastX + stepX;
+          } else {
+            while (i != lastX && crossing(ray.dx, ray.ox, ray.ix, i, stepX, block) <= outZ) {
+              i += stepX;
+            }
+            j = lastZ + stepZ;
+          }
+          t = out;
+          if (i < 0
+              || j < 0
+              || i >= BLOCKS
+              || j >= BLOCKS
+              || (level > 0 && isInner(i) && isInner(j))) {
+            ray.walked = t;
+            return Double.POSITIVE_INFINITY;
+          }
+          continue;
+        }
+      }
+      double tx = crossing(ray.dx, ray.ox, ray.ix, i, stepX, block);
+      double tz = crossing(ray.dz, ray.oz, ray.iz, j, stepZ, block);
       double next = Math.max(t, Math.min(tx, tz));
       if (next == Double.POSITIVE_INFINITY) {
         next = limit; // Straight down.
       }
       double end = Math.min(next, limit);
       double low = ray.oy + Math.min(t * ray.dy, end * ray.dy);
-      if (low <= greatest[level][j * BLOCKS + i]) {
+      if (low <= greatestHere[j * BLOCKS + i]) {
         double hit = walkCells(ray, level, i, j, t, end);
         if (hit < Double.POSITIVE_INFINITY) {
-          return new Walk(true, hit);
+          return hit;
         }
       }
       t = next;
@@ -201,10 +260,19 @@ final class Terrain extends Surface {
       }
       boolean left = i < 0 || j < 0 || i >= BLOCKS || j >= BLOCKS;
       if (left || (level > 0 && isInner(i) && isInner(j))) {
-        return new Walk(false, t);
+        ray.walked = t;
+        return Double.POSITIVE_INFINITY;
       }
     }
-    return new Walk(false, limit);
+    ray.walked = limit;
+    return Double.POSITIVE_INFINITY;
+  }
+
+  /** Where a ray leaves a block along an axis; infinity if it stays within its stretch. */
+  private static double crossing(
+      double direction, double origin, double inverse, int index, int step, double block) {
+    double edge = ((index + (step + 1) / 2) - BLOCKS / 2.0) * block;
+    return direction == 0 ? Double.POSITIVE_INFINITY : (edge - origin) * inverse;
   }
 
   private static boolean isInner(int block) {

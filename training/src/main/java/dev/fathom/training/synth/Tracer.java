@@ -1,10 +1,22 @@
 package dev.fathom.training.synth;
 
+import dev.fathom.training.synth.Beam.Shaft;
+import dev.fathom.training.synth.Beam.Tile;
 import dev.fathom.training.synth.BoxTree.Nearest;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/** Looks along rays of one scene. Holds working storage: one thread each. */
+/**
+ * Looks along rays of one scene, in bundles of neighbours: first {@link #begin}, then {@link #look}
+ * for each ray, then {@link #shade} for each. Holds working storage: one thread each.
+ */
 final class Tracer {
+  /** Rays in a bundle, at most. */
+  static final int MOST_RAYS = 48;
+
+  /** A shaft with more leaves than this is no better than the tree. */
+  private static final int MOST_LEAVES = 24;
+
   /** Shadow rays start so far off the surface, in metres per metre of distance. */
   private static final double LIFT = 1e-3;
 
@@ -12,13 +24,30 @@ final class Tracer {
   private static final double FAINT = 0.06;
 
   private final Scene scene;
-  final Ray ray = new Ray();
+  private final Beam beam;
+  private final Ray[] rays = new Ray[MOST_RAYS];
+  private final Hit[] hits = new Hit[MOST_RAYS];
+  private final @Nullable Surface[] surfaces = new @Nullable Surface[MOST_RAYS];
+  private int count;
+
+  /** The one that is being shaded. */
+  private Ray ray;
+
+  private Hit hit;
+
+  /** The bodies between the bundle's hits and each lamp, and last the sun, where asked for. */
+  private final Beam[] shafts;
+
+  private final Shaft shaft = new Shaft();
+
+  /** Whether they were: not yet, and then whether the shaft has few enough. */
+  private final Gathered[] gathered;
+
   private final Ray shadow = new Ray();
   private final Nearest nearest = new Nearest();
   private final Nearest mirrored = new Nearest();
   private final Texture.Paint paint = new Texture.Paint();
   private final Texture.Paint skyPaint = new Texture.Paint();
-  final Hit hit = new Hit();
 
   /** What last stood before each lamp, and at the end before the sun: likely to do so again. */
   private final @Nullable Surface[] blockers;
@@ -31,25 +60,71 @@ final class Tracer {
 
   Tracer(Scene scene) {
     this.scene = scene;
-    blockers = new @Nullable Surface[scene.lamps.length + 1];
+    int lights = scene.lamps.length + 1;
+    blockers = new @Nullable Surface[lights];
+    gathered = new Gathered[lights];
+    shafts = new Beam[lights];
+    Arrays.setAll(shafts, _ -> scene.beam());
+    beam = scene.beam();
+    for (int i = 0; i < MOST_RAYS; i++) {
+      rays[i] = new Ray();
+      hits[i] = new Hit();
+    }
+    ray = rays[0];
+    hit = hits[0];
   }
 
-  /** Finds what {@link #ray} meets and describes it in {@link #hit}; null for sky. */
-  @Nullable Surface look() {
-    scene.nearest(ray, nearest);
-    Surface surface = nearest.surface;
-    if (surface != null) {
-      surface.describe(ray, nearest.t, hit);
-    }
-    return surface;
+  /** What is known of the way to a light. */
+  private enum Gathered {
+    NOT_YET,
+    ALL,
+    TOO_MANY
+  }
+
+  /** Begins a bundle of rays through a part of the picture. */
+  void begin(Tile tile) {
+    beam.gather(tile);
+    count = 0;
+    Arrays.fill(gathered, Gathered.NOT_YET);
   }
 
   /**
-   * The light that comes back along {@link #ray} from what {@link #look} found.
+   * Finds what a ray of the bundle meets.
+   *
+   * @return its number in the bundle, from 0
+   */
+  int look(Camera.Frame frame, double px, double py) {
+    int number = count++;
+    Ray own = rays[number];
+    frame.ray(px, py, own);
+    scene.nearest(own, beam, nearest);
+    Surface surface = nearest.surface;
+    if (surface != null) {
+      surface.describe(own, nearest.t, hits[number]);
+    }
+    surfaces[number] = surface;
+    return number;
+  }
+
+  /** What a ray met; null for sky. */
+  @Nullable Surface surface(int number) {
+    return surfaces[number];
+  }
+
+  /** Where a ray met it. */
+  Hit hit(int number) {
+    return hits[number];
+  }
+
+  /**
+   * The light that comes back along a ray of the bundle, whose rays have all been looked along.
    *
    * @param pixel angle of a pixel
    */
-  void shade(@Nullable Surface surface, double pixel) {
+  void shade(int number, double pixel) {
+    ray = rays[number];
+    hit = hits[number];
+    Surface surface = surfaces[number];
     double length = ray.length();
     if (surface == null) {
       scene.sky.look(ray.dx / length, ray.dy / length, ray.dz / length, skyPaint);
@@ -104,7 +179,7 @@ final class Tracer {
       if (facing > 0) {
         lift(sky.sx(), sky.sy(), sky.sz());
         int last = blockers.length - 1;
-        blockers[last] = scene.blocker(shadow, Scene.FARTHEST, blockers[last]);
+        blockers[last] = scene.blocker(shadow, Scene.FARTHEST, blockers[last], towards(last));
         if (blockers[last] == null) {
           lr += facing * sky.sun().r();
           lg += facing * sky.sun().g();
@@ -131,7 +206,7 @@ final class Tracer {
         }
       } else if (lamp.shadows()) {
         lift(dx, dy, dz);
-        blockers[i] = scene.blocker(shadow, 0.97, blockers[i]);
+        blockers[i] = scene.blocker(shadow, 0.97, blockers[i], towards(i));
         if (blockers[i] != null) {
           continue;
         }
@@ -145,9 +220,37 @@ final class Tracer {
     b = paint.b * lb + paint.eb;
   }
 
+  /** The bodies that can keep a light off the bundle's hits; null if these are many. */
+  private @Nullable Beam towards(int light) {
+    if (gathered[light] == Gathered.NOT_YET) {
+      shaft.clear();
+      double most = 0;
+      for (int i = 0; i < count; i++) {
+        if (surfaces[i] != null) {
+          double around = 1.001 * off(hits[i].t);
+          shaft.add(hits[i].x, hits[i].y, hits[i].z, around);
+          most = Math.max(most, around);
+        }
+      }
+      if (light < scene.lamps.length) {
+        Lamp lamp = scene.lamps[light];
+        shaft.to(lamp.x(), lamp.y(), lamp.z(), most);
+      } else {
+        shaft.along(scene.sky.sx(), scene.sky.sy(), scene.sky.sz(), Scene.FARTHEST);
+      }
+      boolean all = shafts[light].gather(shaft, MOST_LEAVES);
+      gathered[light] = all ? Gathered.ALL : Gathered.TOO_MANY;
+    }
+    return gathered[light] == Gathered.ALL ? shafts[light] : null;
+  }
+
+  private static double off(double t) {
+    return LIFT * (0.5 + 0.2 * t);
+  }
+
   /** A ray from just above the hit. */
   private void lift(double dx, double dy, double dz) {
-    double off = LIFT * (0.5 + 0.2 * hit.t);
+    double off = off(hit.t);
     shadow.set(hit.x + off * hit.nx, hit.y + off * hit.ny, hit.z + off * hit.nz, dx, dy, dz);
   }
 

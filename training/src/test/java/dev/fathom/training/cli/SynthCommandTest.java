@@ -67,6 +67,26 @@ final class SynthCommandTest {
   }
 
   @Test
+  void writesShards() throws IOException {
+    Path out = folder.resolve("shards");
+    Run run =
+        synth(
+            "-o",
+            out.toString(),
+            "--domains",
+            "canyon,room",
+            "--count",
+            "2",
+            "--size",
+            "20x12",
+            "--shards",
+            "2");
+    assertEquals(0, run.code(), run.err());
+    assertTrue(Files.size(out.resolve("shard-000001.tar")) > 2000);
+    assertFalse(Files.exists(out.resolve("canyon")));
+  }
+
+  @Test
   void listsTheDomains() {
     Run run = synth("--list");
     assertEquals(0, run.code(), run.err());
@@ -88,6 +108,8 @@ final class SynthCommandTest {
     "--first -1,                 --first: -1 is below 0",
     "--threads 0,                --threads: 0 is not in 1..",
     "--format ply,               --format: 'ply' is none of npy",
+    "--shards 0,                 --shards: 0 is not in 1..1000",
+    "--shards 1001,              --shards: 1001 is not in 1..1000",
     "--format jpg,               --format: 'jpg' is none of npy",
   })
   void wrongOptionsAreOneLine(String options, String message) {

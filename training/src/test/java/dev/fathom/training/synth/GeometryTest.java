@@ -123,9 +123,7 @@ final class GeometryTest {
     assertEquals(Double.POSITIVE_INFINITY, panel.distance(ray, 100));
   }
 
-  @Test
-  void theTreeFindsWhatALinearSearchFinds() {
-    Philox random = stream(3);
+  private static List<Solid> solids(Philox random) {
     List<Solid> solids = new ArrayList<>();
     for (int i = 0; i < 150; i++) {
       double x = random.uniform(-10, 10);
@@ -140,6 +138,13 @@ final class GeometryTest {
                 new Frustum(SceneClass.POLE, GREY, x, y, z, x + size, y - 1, z + 0.4, 0.3, 0.1);
           });
     }
+    return solids;
+  }
+
+  @Test
+  void theTreeFindsWhatALinearSearchFinds() {
+    Philox random = stream(3);
+    List<Solid> solids = solids(random);
     BoxTree tree = new BoxTree(solids);
     Ray ray = new Ray();
     Nearest found = new Nearest();
@@ -169,6 +174,90 @@ final class GeometryTest {
       hits += expected != null ? 1 : 0;
     }
     assertTrue(hits > 500, hits + " hits");
+  }
+
+  /** Bundles of rays, with bodies that share faces: of equals the tree's is found. */
+  @Test
+  void aBeamFindsWhatTheTreeFinds() {
+    Philox random = stream(6);
+    List<Solid> solids = solids(random);
+    for (int i = 0; i < 30; i++) {
+      double x = random.uniform(-6, 6);
+      double y = random.uniform(-6, 6);
+      solids.add(new Box(SceneClass.BOX, GREY, x, y, 2, 0.8, 0.6, 0.5, 0));
+      solids.add(new Box(SceneClass.WALL, GREY, x + 0.3, y + 0.2, 2, 0.7, 0.7, 0.5, 0));
+    }
+    BoxTree tree = new BoxTree(solids);
+    Beam beam = new Beam(tree);
+    Beam.Tile tile = new Beam.Tile();
+    Camera.Frame frame = new Camera(0.5, -0.2, -13, 0.1, 0.05, 0.2, 1.2).frame(60, 44);
+    Ray ray = new Ray();
+    Nearest expected = new Nearest();
+    Nearest found = new Nearest();
+    int hits = 0;
+    for (int top = 0; top < 44; top += 4) {
+      for (int left = 0; left < 60; left += 4) {
+        tile.set(frame, left, top, left + 4, top + 4);
+        beam.gather(tile);
+        assertTrue(beam.size() < solids.size() / 2, beam.size() + " leaves");
+        for (int i = 0; i < 40; i++) {
+          frame.ray(left + random.uniform(0, 4), top + random.uniform(0, 4), ray);
+          expected.clear(Scene.FARTHEST);
+          tree.nearest(ray, Scene.FARTHEST, expected);
+          found.clear(Scene.FARTHEST);
+          beam.nearest(ray, found);
+          assertSame(expected.surface, found.surface);
+          assertEquals(expected.t, found.t);
+          hits += found.surface == null ? 0 : 1;
+        }
+      }
+    }
+    assertTrue(hits > 1000, hits + " hits");
+  }
+
+  @Test
+  void aShaftHasEverythingBeforeALight() {
+    Philox random = stream(7);
+    BoxTree tree = new BoxTree(solids(random));
+    Beam beam = new Beam(tree);
+    Beam.Shaft shaft = new Beam.Shaft();
+    Ray ray = new Ray();
+    int blocked = 0;
+    for (int i = 0; i < 2000; i++) {
+      double x = random.uniform(-12, 12);
+      double y = random.uniform(-12, 12);
+      double z = random.uniform(-12, 12);
+      double lx = random.uniform(-12, 12);
+      double ly = i % 5 == 0 ? y : random.uniform(-12, 12);
+      double lz = random.uniform(-12, 12);
+      double around = 0.02;
+      boolean sun = i % 2 == 0;
+      shaft.clear();
+      shaft.add(x, y, z, around);
+      shaft.add(x + 0.4, y, z - 0.3, around);
+      if (sun) {
+        shaft.along(lx, ly, lz, 3);
+      } else {
+        shaft.to(lx, ly, lz, around);
+      }
+      assertTrue(beam.gather(shaft, 1000));
+      for (int k = 0; k < 10; k++) {
+        double hx = x + (k % 2) * 0.4;
+        double hz = z - (k % 2) * 0.3;
+        double off = random.uniform(-around, around);
+        double dx = sun ? lx : lx - hx;
+        double dy = sun ? ly : ly - y;
+        double dz = sun ? lz : lz - hz;
+        ray.set(hx + off, y - off, hz + off, dx, dy, dz);
+        double limit = sun ? 3 : 0.97;
+        boolean expected = tree.blocker(ray, limit) != null;
+        assertEquals(expected, beam.blocker(ray, limit) != null);
+        blocked += expected ? 1 : 0;
+      }
+      int all = beam.size();
+      assertEquals(all <= 3, beam.gather(shaft, 3));
+    }
+    assertTrue(blocked > 1000, blocked + " blocked");
   }
 
   @Test

@@ -6,6 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.fathom.training.UserException;
+import dev.fathom.training.data.DataSet;
+import dev.fathom.training.data.DataSets;
+import dev.fathom.training.data.DataSpec;
 import dev.fathom.training.data.Sample;
 import dev.fathom.training.picture.DepthFormat;
 import dev.fathom.training.picture.DepthReader;
@@ -16,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -92,6 +97,72 @@ final class SynthFolderTest {
     }
     assertTrue(near > 500);
     assertTrue(Files.readString(out.resolve("README.txt")).contains("in millimetres"));
+  }
+
+  @Test
+  void shardsHaveTheFilesOfAFolder() throws Exception {
+    Map<String, byte[]> plain = contents(write("plain", DepthFormat.NPY, 2, () -> {}));
+    Path out = folder.resolve("shards");
+    new SynthFolder(out, set, DepthFormat.NPY, 3).write(1, () -> {});
+    Map<String, byte[]> one = contents(out);
+    new SynthFolder(out, set, DepthFormat.NPY, 3).write(3, () -> {});
+    Map<String, byte[]> three = contents(out);
+    assertEquals(one.keySet(), three.keySet());
+    one.forEach((name, bytes) -> assertArrayEquals(bytes, three.get(name), name));
+    assertEquals(3 + 3, one.size(), one.keySet().toString());
+    List<String> index = Files.readAllLines(out.resolve(SynthFolder.INDEX));
+    assertEquals("shard\tsamples\tbytes", index.getFirst());
+    assertEquals(
+        List.of("1", "1", "2"), index.stream().skip(1).map(l -> l.split("\t", -1)[1]).toList());
+
+    DataSpec spec =
+        DataSpec.parse(
+            Map.of(
+                "path", out.toString(),
+                "picture", "{id}.png",
+                "depth", "{id}.depth.npy",
+                "sky", "{id}.sky.png",
+                "classes", "{id}.classes.png"),
+            Path.of(""));
+    try (DataSet read = DataSets.open(spec)) {
+      assertEquals(set.size(), read.size());
+      for (int i = 0; i < set.size(); i++) {
+        Sample expected = set.read(i);
+        Sample sample = read.read(i);
+        assertTrue(sample.id().endsWith("/" + expected.id()), sample.id());
+        assertArrayEquals(expected.picture().rgb(), sample.picture().rgb());
+        assertArrayEquals(
+            expected.truth().targetDisparity(), sample.truth().targetDisparity(), 1e-6f);
+        for (int p = 0; p < 33 * 21; p++) {
+          assertEquals(expected.classes().at(p % 33, p / 33), sample.classes().at(p % 33, p / 33));
+        }
+        assertTrue(plain.containsKey(expected.id() + ".depth.npy"));
+      }
+    }
+    // Readers take every shard of a folder: one of an earlier, longer set is in the way.
+    UserException thrown =
+        assertThrows(
+            UserException.class,
+            () -> new SynthFolder(out, set, DepthFormat.NPY, 2).write(1, () -> {}));
+    assertTrue(thrown.getMessage().contains("shard-000002.tar"), thrown.getMessage());
+    assertTrue(Files.exists(out.resolve(SynthFolder.INDEX)), "what is there is left alone");
+    assertThrows(
+        IllegalArgumentException.class, () -> new SynthFolder(out, set, DepthFormat.NPY, 5));
+  }
+
+  @Test
+  void shardsThatCannotBeFinishedLeaveNothingHalf() throws Exception {
+    Path out = folder.resolve("stopped-shards");
+    AtomicInteger steps = new AtomicInteger();
+    Runnable stop =
+        () -> {
+          if (steps.incrementAndGet() == 3) {
+            throw new IllegalStateException("stop");
+          }
+        };
+    SynthFolder stopped = new SynthFolder(out, set, DepthFormat.NPY, 2);
+    assertThrows(IllegalStateException.class, () -> stopped.write(2, stop));
+    assertEquals(Set.of("shard-000000.tar"), contents(out).keySet());
   }
 
   @Test
